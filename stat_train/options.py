@@ -1,0 +1,9 @@
+"""The base of every options model."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Options(BaseModel):
+    """Immutable options; an unknown key is an error, not a silent no-op."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
