@@ -1,0 +1,152 @@
+"""STAT-Sel: training questions for the skills that the student's answers lack (STAT §2.3)."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from stat_train.data.example import Example
+from stat_train.errors import UserError
+from stat_train.methods.drawing import Drawer, allocate
+from stat_train.methods.options import StatSelOptions
+from stat_train.methods.training_set import TrainingSet, training_set
+
+if TYPE_CHECKING:
+    from stat_train.methods.drawing import Places
+
+Skill = tuple[str, str]
+"""(subject, skill): equal names of two subjects are two skills."""
+
+Draw = tuple[Example, dict[str, Any]]
+
+
+def stat_sel(
+    missing: Mapping[str, Sequence[str]],
+    questions: Sequence[Example],
+    pool: Sequence[Example],
+    options: StatSelOptions,
+    *,
+    size: int | None = None,
+    seed: int = 0,
+    parents: Mapping[Skill, str] | None = None,
+) -> TrainingSet:
+    """Draw `options.k` pool questions for each (difficult question, missing skill).
+
+    `missing` maps a difficult question's id to the skills its response failed to apply; `questions`
+    hold those ids, labelled; `pool` is labelled. A skill weighs as often as it is missing: with `size`,
+    whole rounds of draws are made until there are enough, then thinned in that proportion, repeats first.
+
+    One pair never holds a question twice in one round. `draw="shared"` takes the questions of
+    Skill-Map[skill] in the order of how many of the difficult question's other labels they share, at
+    random among equals. With `unique`, the questions drawn least often come before all that. A skill
+    with fewer than k questions is filled from its neighbours: the skills under the same parent
+    (`parents`), then those that most often stand beside it in the pool, then the difficult question's own
+    labels; the notes say so. Raises UserError where nothing can be drawn.
+    """
+    by_id = {question.id: question for question in questions}
+    pairs = [(by_id[id_], skill) for id_, skills in missing.items() for skill in skills]
+    if not pairs:
+        raise UserError("the profile names no missing skill; STAT-Sel needs at least one diagnosed question")
+    source = _Source(pool, options, seed, parents or {})
+    drawn: list[Draw] = []
+    while not drawn or (size is not None and len(drawn) < size):
+        hands = [draw for question, skill in pairs for draw in source.hand(question, skill)]
+        if not hands:
+            raise UserError("no question of the pool is labelled with a missing skill or a neighbour of one")
+        drawn += hands
+    return training_set("stat-sel", drawn if size is None else _thin(drawn, size), source.notes())
+
+
+class _Source:
+    """The pool as STAT-Sel draws from it."""
+
+    def __init__(
+        self, pool: Sequence[Example], options: StatSelOptions, seed: int, parents: Mapping[Skill, str]
+    ) -> None:
+        self.pool, self.options, self.parents = pool, options, parents
+        self.drawer = Drawer(len(pool), [seed, 1], unique=options.unique)
+        self.rows = skill_rows(pool)
+        self._has: dict[Skill, Any] = {}
+        self._neighbours: dict[Skill, list[Skill]] = {}
+        self._backed_off: dict[Skill, Counter[str]] = defaultdict(Counter)
+
+    def hand(self, question: Example, skill: str) -> list[Draw]:
+        """Up to k distinct questions for one pair, each with its lineage."""
+        wanted = (question.subject, skill)
+        why = {"subject": question.subject, "skill": skill, "difficult_question": question.id}
+        drawn: dict[int, Draw] = {}
+        for source in chain([wanted], self._near(wanted, question)):
+            if len(drawn) == self.options.k:
+                break
+            for row in self._from(source, question, drawn):
+                backed_off = {} if source == wanted else {"drawn_from": source[1]}
+                self._backed_off[wanted].update(backed_off.values())
+                drawn[row] = (self.pool[row], {**why, "draw": len(drawn), **backed_off})
+        return list(drawn.values())
+
+    def _from(self, source: Skill, question: Example, drawn: Mapping[int, Draw]) -> list[int]:
+        import numpy as np
+
+        rows = self.rows.get(source, np.empty(0, dtype=np.int64))
+        if drawn:
+            rows = np.setdiff1d(rows, list(drawn))
+        shared = np.zeros(len(rows))
+        if self.options.draw == "shared":
+            for label in set(question.skills) - {source[1]}:
+                shared += self._holders((source[0], label))[rows]
+        return [int(row) for row in self.drawer.hand(rows, self.options.k - len(drawn), shared)]
+
+    def _holders(self, skill: Skill) -> Any:
+        """Whether each row of the pool has the skill's label."""
+        import numpy as np
+
+        if skill not in self._has:
+            self._has[skill] = np.zeros(len(self.pool), dtype=bool)
+            self._has[skill][self.rows.get(skill, [])] = True
+        return self._has[skill]
+
+    def _near(self, wanted: Skill, question: Example) -> Iterator[Skill]:
+        if wanted not in self._neighbours:
+            parent = self.parents.get(wanted)
+            siblings = sorted(
+                skill for skill in self.parents if parent and self._family(skill) == (wanted[0], parent)
+            )
+            beside = Counter(label for row in self.rows.get(wanted, ()) for label in self.pool[row].skills)
+            self._neighbours[wanted] = [*siblings, *((wanted[0], label) for label, _ in beside.most_common())]
+        own = ((wanted[0], label) for label in question.skills)
+        return (skill for skill in dict.fromkeys([*self._neighbours[wanted], *own]) if skill != wanted)
+
+    def _family(self, skill: Skill) -> Skill:
+        return (skill[0], self.parents[skill])
+
+    def notes(self) -> list[str]:
+        """One line for each skill that had too few questions."""
+        return [
+            f"skill {wanted[1]!r} has too few questions in the pool: "
+            + ", ".join(f"{n} drawn from {name!r}" for name, n in sources.most_common())
+            for wanted, sources in sorted(self._backed_off.items())
+            if sources
+        ]
+
+
+def skill_rows(pool: Sequence[Example]) -> dict[Skill, "Places"]:
+    """The Skill-Map by place: for each (subject, skill) the places in the pool that are labelled with it."""
+    import numpy as np
+
+    places: dict[Skill, list[int]] = defaultdict(list)
+    for place, example in enumerate(pool):
+        for skill in example.skills:
+            places[example.subject, skill].append(place)
+    return {skill: np.array(its, dtype=np.int64) for skill, its in places.items()}
+
+
+def _thin(drawn: Sequence[Draw], size: int) -> list[Draw]:
+    """`size` of the draws, each skill in proportion; in it, repeats and later draws of a pair go first."""
+    seen: Counter[str] = Counter()
+    by_skill: dict[Skill, list[tuple[int, int, int]]] = defaultdict(list)
+    for place, (example, why) in enumerate(drawn):
+        by_skill[why["subject"], why["skill"]].append((seen[example.id], why["draw"], place))
+        seen[example.id] += 1
+    places = allocate({skill: len(draws) for skill, draws in by_skill.items()}, size)
+    kept = sorted(place for skill, draws in by_skill.items() for *_, place in sorted(draws)[: places[skill]])
+    return [drawn[place] for place in kept]
