@@ -42,7 +42,9 @@ class _Lines:
             self.written = now
             of_total = f" of {self.total:,}" if self.total is not None else ""
             seconds = now - self.started
-            print(f"{self.description}: {self.done:,}{of_total}, {seconds:.0f} s", file=sys.stderr, flush=True)
+            print(
+                f"{self.description}: {self.done:,}{of_total}, {seconds:.0f} s", file=sys.stderr, flush=True
+            )
 
 
 @contextmanager
