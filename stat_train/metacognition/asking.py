@@ -1,0 +1,122 @@
+"""Several questions a request, and what becomes of each when an answer is invalid."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from stat_train.teacher.request import Message, TeacherRequest, TeacherResult
+from stat_train.teacher.schemas import Answer
+
+Item = TypeVar("Item")
+Status = Literal["ok", "quarantined", "owed"]
+Fault = Callable[[Any, str], str | None]
+"""What is wrong with one part of an answer (the part, its subject), or None."""
+
+
+class Asks(Protocol):
+    """What is needed of the teacher: `stat_train.teacher.Teacher` has it."""
+
+    def ask(self, requests: Sequence[TeacherRequest], label: str) -> list[TeacherResult]:
+        """One result a request, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """A question (a sample of it) without a usable answer, and why."""
+
+    question_id: str
+    reason: str
+    sample: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch(Generic[Item]):
+    """Questions of one subject that share a request; the request's local ids q1, q2, ... -> item."""
+
+    subject: str
+    items: dict[str, Item]
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[Item]):
+    """What the teacher said of one item. `answer` is its part of the answer, also where that is invalid."""
+
+    item: Item
+    answer: Any | None
+    status: Status
+    reason: str = ""
+
+
+def in_batches(items: Sequence[Item], subject: Callable[[Item], str], size: int) -> list[Batch[Item]]:
+    """`items` by subject, in order of first appearance, in batches of at most `size`."""
+    by_subject: dict[str, list[Item]] = {}
+    for item in items:
+        by_subject.setdefault(subject(item), []).append(item)
+    return [
+        Batch(name, {f"q{n}": item for n, item in enumerate(group[start : start + size], start=1)})
+        for name, group in by_subject.items()
+        for start in range(0, len(group), size)
+    ]
+
+
+class _Check:
+    """What the teacher is asked to mend in its answer to one batch; remembers the last answer seen."""
+
+    def __init__(self, batch: Batch[Any], fault: Fault) -> None:
+        self.batch, self.fault = batch, fault
+        self.last: Any = None
+
+    def __call__(self, answer: Any) -> str | None:
+        self.last = answer
+        found = [
+            f"{id!r} is no id of this request (they are {', '.join(self.batch.items)})"
+            for id in sorted({part.id for part in answer.answers} - self.batch.items.keys())
+        ]
+        found += [
+            f"{id}: {reply.reason}" for id, reply in _replies(self.batch, answer, self.fault) if reply.reason
+        ]
+        return "; ".join(found) or None
+
+
+def ask_batches(
+    teacher: Asks,
+    batches: Sequence[Batch[Item]],
+    render: Callable[[Batch[Item]], Sequence[Message]],
+    schema: type[Answer],
+    fault: Fault,
+    *,
+    sample: int = 0,
+    repair: bool = True,
+    label: str,
+) -> Iterator[Reply[Item]]:
+    """One request a batch; a reply for every item, batch by batch.
+
+    Every local id must come back exactly once, and `fault` must find nothing; otherwise the teacher is
+    asked once more with the error text (unless `repair` is off). What is still invalid then is
+    quarantined item by item; its valid neighbours in the batch are kept.
+    """
+    checks = [_Check(batch, fault) for batch in batches]
+    requests = [
+        TeacherRequest(schema.task, render(batch), schema, sample=sample, check=check if repair else None)
+        for batch, check in zip(batches, checks, strict=True)
+    ]
+    for batch, check, result in zip(batches, checks, teacher.ask(requests, label=label), strict=True):
+        answer = check.last if result.status == "quarantined" else result.answer
+        if answer is None:
+            for item in batch.items.values():
+                yield Reply(item, None, result.status, result.reason)
+        else:
+            for _, reply in _replies(batch, answer, fault):
+                yield reply
+
+
+def _replies(batch: Batch[Item], answer: Any, fault: Fault) -> Iterator[tuple[str, Reply[Item]]]:
+    for id, item in batch.items.items():
+        parts = [part for part in answer.answers if part.id == id]
+        if len(parts) == 1:
+            reason = fault(parts[0], batch.subject)
+            yield id, Reply(item, parts[0], "quarantined" if reason else "ok", reason or "")
+        elif parts:
+            yield id, Reply(item, None, "quarantined", f"answered {len(parts)} times; answer each id once")
+        else:
+            yield id, Reply(item, None, "quarantined", "no answer; answer every id once")
