@@ -1,0 +1,77 @@
+"""What a report tells besides the figures: the run's setting, its warnings and examples."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Extra(BaseModel):
+    """Base of the report's extras; an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TrainingSetSummary(Extra):
+    """What an arm was trained on; `notes` are one-line remarks (a skill that had too few rows)."""
+
+    rows: int
+    unique_questions: int
+    back_offs: int = 0
+    notes: list[str] = []
+
+
+class TeacherBill(Extra):
+    """Teacher requests sent and answered from the cache, tokens, and dollars (None: price unknown)."""
+
+    requests: int
+    cached: int
+    prompt_tokens: int
+    completion_tokens: int
+    usd: float | None = None
+
+
+class StageCount(Extra):
+    """Rows in = rows out + quarantined + owed, for a stage that keeps rows."""
+
+    stage: str
+    rows_in: int
+    rows_out: int
+    quarantined: int = 0
+    owed: int = 0
+
+
+class DiagnosisExample(Extra):
+    """A difficult question, what the student wrote, and the teacher's diagnosis of it."""
+
+    question: str
+    response: str
+    missing_skills: list[str]
+    reason: str = ""
+
+
+class SelectedExample(Extra):
+    """A training row with its lineage: the skill it teaches and the failed question that called for it."""
+
+    arm: str
+    question: str
+    solution: str | None = None
+    missing_skill: str
+    difficult_question: str
+
+
+class Extras(Extra):
+    """Optional parts of a report; what is empty is left out of it.
+
+    `name` is the run's; `student`, `teacher` and `data` describe each in a sentence; `commands` repeat
+    the run; `warnings` stand first and loud; `sets` is keyed by arm.
+    """
+
+    name: str = ""
+    student: str = ""
+    teacher: str = ""
+    data: str = ""
+    commands: list[str] = []
+    warnings: list[str] = []
+    sets: dict[str, TrainingSetSummary] = {}
+    teacher_bill: TeacherBill | None = None
+    counts: list[StageCount] = []
+    diagnoses: list[DiagnosisExample] = []
+    selected: list[SelectedExample] = []

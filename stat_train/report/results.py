@@ -1,0 +1,119 @@
+"""`results.json`: what a run found, for programs."""
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stat_train.data.atomic import atomic_file
+from stat_train.errors import UserError
+
+START = "start"
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Difference = Annotated[float, Field(ge=-1, le=1)]
+
+
+class Part(BaseModel):
+    """Base of the parts of a results file; unknown fields, NaN and infinities are invalid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class SkillScore(Part):
+    """Accuracy on the `n` questions of a split that need one skill."""
+
+    accuracy: Share
+    n: int = Field(ge=1)
+
+
+class SplitScore(Part):
+    """Accuracy on a split of `n` questions, with its 95 % interval and per skill.
+
+    A split or a skill without questions has no score and is left out. Skills are kept in
+    alphabetical order.
+    """
+
+    accuracy: Share
+    ci95: tuple[Share, Share]
+    n: int = Field(ge=1)
+    per_skill: dict[str, SkillScore] = {}
+
+    @field_validator("per_skill")
+    @classmethod
+    def _alphabetical(cls, per_skill: dict[str, SkillScore]) -> dict[str, SkillScore]:
+        return dict(sorted(per_skill.items()))
+
+
+ArmResult = dict[str, SplitScore]
+"""The scores of one arm, by split."""
+
+
+class Paired(Part):
+    """Accuracy of `arm` minus accuracy of `against` on the same questions of `split` (1.0 = 100 points)."""
+
+    arm: str
+    against: str
+    split: str
+    difference: Difference
+    ci95: tuple[Difference, Difference]
+    p: Share
+
+
+class ProfileRow(Part):
+    """One line of the Missing-Skill-Profile (STAT §2.2).
+
+    `missing` of the `difficult` questions labelled with or diagnosed for the skill lacked it;
+    `rate` is their quotient. `subject` is "" where the data has none.
+    """
+
+    subject: str
+    skill: str
+    missing: int = Field(ge=0)
+    difficult: int = Field(ge=0)
+    rate: Share
+    ci95: tuple[Share, Share]
+
+
+class Results(Part):
+    """Everything that a run measured.
+
+    `arms` holds "start" (the student before training) and every trained arm in the order in which
+    the run made them; each has its splits in the run's order. `timings` are seconds by stage.
+    """
+
+    arms: dict[str, ArmResult]
+    paired: list[Paired] = []
+    profile: list[ProfileRow] = []
+    timings: dict[str, float] = {}
+    versions: dict[str, str] = {}
+    seed: int
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> Self:
+        if START not in self.arms:
+            raise ValueError(f'there is no arm "{START}" to compare with')
+        for pair in self.paired:
+            for arm in (pair.arm, pair.against):
+                if pair.split not in self.arms.get(arm, {}):
+                    raise ValueError(f'paired: arm "{arm}" has no score on split "{pair.split}"')
+        return self
+
+    def write(self, path: Path) -> Path:
+        """Write JSON atomically; equal results give equal bytes. UserError where the disk refuses."""
+        with atomic_file(path) as file:
+            file.write(f"{self.model_dump_json(indent=2)}\n".encode())
+        return path
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Read what `write` wrote. UserError, naming file and field, where it is not that."""
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except OSError as error:
+            raise UserError(f"{path}: cannot be read ({error.strerror}); finish the run first") from error
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            field = ".".join(map(str, first["loc"])) or "the whole file"
+            mend = "it is no results file of this version: run the report stage again"
+            raise UserError(f"{path}: {field}: {first['msg']}; {mend}") from error
