@@ -1,0 +1,139 @@
+"""The recipe: all that a run depends on, a typed section for each stage."""
+
+import re
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from stat_train.data.columns import Columns
+from stat_train.difficulty.options import DifficultyOptions
+from stat_train.metacognition.diagnosis import DiagnosisOptions
+from stat_train.metacognition.labelling import LabellingOptions
+from stat_train.methods.options import SelectionOptions
+from stat_train.options import Options
+from stat_train.student.options import Sampling, StudentOptions
+from stat_train.teacher.options import TeacherOptions
+from stat_train.training.options import SFTOptions
+
+DISCOVER = "discover"
+START = "start"
+Method = Literal["random", "balanced", "hard", "stat-sel"]
+SEEDED = (("tutor",), ("sampling",), ("sft",), ("evaluation", "sampling"))
+
+
+class TutorOptions(Options):
+    """The embedded arithmetic domain: how many questions each split has, and how skewed the pool is."""
+
+    pool: int = Field(3000, ge=1)
+    skew: float = Field(1.0, ge=0, description="0: all skills equally frequent in the pool")
+    validation: int = Field(300, ge=1)
+    development: int = Field(200, ge=1)
+    test: int = Field(600, ge=1)
+    ood: int = Field(300, ge=1, description="wordings and longer combinations that occur nowhere else")
+    seed: int = 0
+
+
+class DataOptions(Options):
+    """A user's data: .jsonl, .parquet or .csv files, or `name[:config][@split]` of a hub data set."""
+
+    pool: str
+    validation: str
+    development: str | None = Field(None, description="to see whether a training ends below its start")
+    evaluation: dict[str, str] = Field(min_length=1, description="a name and a source for each split")
+    columns: Columns = Columns()
+
+    @field_validator("evaluation")
+    @classmethod
+    def _usable_names(cls, evaluation: dict[str, str]) -> dict[str, str]:
+        for name in evaluation:
+            if name in ("pool", "validation", "development") or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+                raise ValueError(f"split {name!r}: choose another name, of letters, digits, - and _")
+        return evaluation
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """Split -> source; the evaluation splits last."""
+        own = {"pool": self.pool, "validation": self.validation, "development": self.development}
+        return {split: source for split, source in (own | self.evaluation).items() if source is not None}
+
+
+class EvaluationOptions(Options):
+    """How the student is scored."""
+
+    sampling: Sampling = Sampling()
+    per_skill: bool = Field(True, description="label the evaluation splits, to score each skill")
+
+
+class Recipe(Options):
+    """What a run does. Exactly one of `data` (a user's files) and `tutor` (the embedded domain) is given.
+
+    `seed` reaches every section that has a seed of its own and does not set it. `arms` are trained and
+    scored beside the start; each is given `selection.size` pairs.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    seed: int = Field(0, ge=0)
+    run_dir: Path | None = Field(None, description="default: runs/<name> where the command is given")
+    prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
+    data: DataOptions | None = None
+    tutor: TutorOptions | None = None
+    taxonomy: str = Field(description="a YAML file of skills, or `discover`")
+    grader: str = Field(description="math, numeric, exact, choice, or your module:function")
+    teacher: TeacherOptions = TeacherOptions()
+    labelling: LabellingOptions = LabellingOptions()
+    student: StudentOptions = StudentOptions()
+    sampling: Sampling = Field(Sampling(), description="how the student answers the validation split")
+    difficulty: DifficultyOptions = DifficultyOptions()
+    diagnosis: DiagnosisOptions = DiagnosisOptions()
+    selection: SelectionOptions = SelectionOptions()
+    arms: tuple[Method, ...] = ("random", "stat-sel")
+    sft: SFTOptions = SFTOptions()
+    evaluation: EvaluationOptions = EvaluationOptions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seed_the_sections(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or not isinstance(given.get("seed", 0), int):
+            return given
+        filled = dict(given)
+        for path in SEEDED:
+            filled = _with_default(filled, (*path, "seed"), given.get("seed", 0))
+        return filled
+
+    @model_validator(mode="after")
+    def _one_source_of_data(self) -> Self:
+        if (self.data is None) == (self.tutor is None):
+            raise ValueError("give either `data:` (your files) or `tutor:` (the embedded domain)")
+        if len(set(self.arms)) < len(self.arms):
+            raise ValueError("`arms` names an arm twice; name each once")
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the run stands."""
+        return self.run_dir or Path("runs") / self.name
+
+    @property
+    def evaluation_splits(self) -> tuple[str, ...]:
+        """The splits that are scored and never trained on."""
+        return tuple(self.data.evaluation) if self.data else ("test", "ood")
+
+    @property
+    def has_development(self) -> bool:
+        """Whether a training can be compared with its start without touching the evaluation splits."""
+        return self.tutor is not None or bool(self.data and self.data.development)
+
+
+def _with_default(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
+    """`tree` with `value` at `path` unless something is there; sections that are absent are made,
+    but `tutor`, whose absence means something."""
+    first, *rest = path
+    if not rest:
+        return {first: value} | tree
+    if first == "tutor" and first not in tree:
+        return tree
+    section = tree.get(first) or {}
+    if not isinstance(section, dict):
+        return tree
+    return tree | {first: _with_default(section, tuple(rest), value)}

@@ -1,0 +1,150 @@
+"""Recipes from YAML files, with `key=value` overrides; every fault is one line that names its key."""
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from stat_train.assets import asset
+from stat_train.errors import UserError
+from stat_train.recipe import DISCOVER, Recipe
+
+MUST_EXIST = ("prompts_dir", "taxonomy", "student.adapter", "student.template", "teacher.prices")
+MAY_BE_PATHS = (*MUST_EXIST, "student.model", "data.pool", "data.validation", "data.development")
+SPLITS = "data.evaluation"
+
+
+def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of a YAML file, with `overrides` such as `sft.learning_rate=1e-4` (values are YAML).
+
+    Paths in the file are relative to the file, those of overrides to the current folder. A path that is
+    not there is looked for among the recipes that come with the package. Raises UserError, one line
+    naming file, key and mend, for what cannot be used.
+    """
+    file = path if path.exists() else _packaged(path)
+    tree = _resolved(_load(file), file.resolve().parent)
+    overridden = [_override(tree, text) for text in overrides]
+    try:
+        recipe = Recipe.model_validate(tree)
+    except ValidationError as error:
+        raise UserError(_fault(error, path, overridden)) from None
+    for key in MUST_EXIST:
+        value = _at(recipe, key)
+        if value is not None and str(value) != DISCOVER and not Path(value).exists():
+            where = "command line" if key in overridden else path
+            raise UserError(
+                f"{where}: {key}: no such file or folder: {value}; paths in a recipe start from its folder"
+            )
+    return recipe
+
+
+def _packaged(path: Path) -> Path:
+    try:
+        return asset(path.as_posix())
+    except UserError:
+        raise UserError(f"{path}: no such recipe; give the path of a YAML file") from None
+
+
+def _load(file: Path) -> dict[str, Any]:
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UserError(f"{file}: cannot be read: {reason}; give a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise UserError(f"{file}{line}: {problem}; mend the YAML") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{file}: a recipe is a mapping of keys such as `name:` and `data:`")
+    return tree
+
+
+def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """`tree` with the paths that are there when seen from `folder` written out."""
+    splits = _get(tree, SPLITS)
+    keys = [*MAY_BE_PATHS, *(f"{SPLITS}.{name}" for name in (splits if isinstance(splits, dict) else ()))]
+    for key in keys:
+        value = _get(tree, key)
+        if isinstance(value, str) and value and (folder / value).exists():
+            *parents, last = key.split(".")
+            _get(tree, ".".join(parents))[last] = str(folder / value)
+    return tree
+
+
+def _override(tree: dict[str, Any], text: str) -> str:
+    """Set one `key=value` in `tree`; returns the key."""
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UserError(f"command line: {text!r}: write key=value, such as sft.learning_rate=1e-4")
+    at = tree
+    *parents, last = key.split(".")
+    for number, parent in enumerate(parents, start=1):
+        inner = at.get(parent)
+        if inner is None:
+            inner = at[parent] = {}
+        if not isinstance(inner, dict):
+            raise UserError(f"command line: {key}: {'.'.join(parents[:number])} is {inner!r} and has no keys")
+        at = inner
+    try:
+        at[last] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise UserError(f"command line: {key}: {value!r} is not YAML; quote it") from None
+    return key
+
+
+def _fault(error: ValidationError, file: Path, overridden: Sequence[str]) -> str:
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    where = (
+        "command line" if any(key == its or key.startswith(f"{its}.") for its in overridden) else str(file)
+    )
+    if first["type"] == "extra_forbidden":
+        return f"{where}: {key}: unknown key; {_did_you_mean(first['loc'])}"
+    if first["type"] == "missing":
+        return f"{where}: {key}: this key is missing; add it"
+    message = first["msg"].removeprefix("Value error, ")
+    if not key:
+        return f"{where}: {message}"
+    return f"{where}: {key}: {message} (it is {_short(first['input'])})"
+
+
+def _did_you_mean(place: tuple[int | str, ...]) -> str:
+    section: Any = Recipe
+    for part in place[:-1]:
+        section = _model(section.model_fields[str(part)].annotation)
+    known = list(section.model_fields)
+    close = difflib.get_close_matches(str(place[-1]), known, n=1)
+    return f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
+
+
+def _model(annotation: Any) -> Any:
+    """The options model of an annotation such as `DataOptions | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(
+        inner for inner in get_args(annotation) if isinstance(inner, type) and issubclass(inner, BaseModel)
+    )
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _get(tree: Mapping[str, Any], key: str) -> Any:
+    at: Any = tree
+    for part in key.split("."):
+        at = at.get(part) if isinstance(at, dict) else None
+    return at
+
+
+def _at(recipe: Recipe, key: str) -> Any:
+    at: Any = recipe
+    for part in key.split("."):
+        at = getattr(at, part)
+    return at
