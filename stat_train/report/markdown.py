@@ -36,7 +36,7 @@ def fence(text: str) -> str:
     """A fenced block that no text can close; long lines are wrapped, very long texts are cut and say so."""
     shown = printable(text).strip("\n")
     if len(shown) > LONGEST:
-        shown = f"{shown[:LONGEST]} ... ({len(shown) - LONGEST} more characters)"
+        shown = f"{shown[:LONGEST]}...\n({len(shown) - LONGEST} more characters)"
     lines = [part for line in shown.split("\n") for part in textwrap.wrap(line, WRAP) or [""]]
     ticks = "`" * max(3, 1 + max(map(len, re.findall("`+", shown)), default=0))
     return "\n".join([f"{ticks}text", *lines, ticks])
