@@ -55,8 +55,9 @@ def find_difficult(
         return [_by_length(example, samples, options) for example, samples in answered]
     if options.method == "prm":
         from stat_train.difficulty.prm import find_by_prm
+        from stat_train.difficulty.prm_models import load_prm
 
-        return find_by_prm(answered, options)
+        return find_by_prm(answered, options, load_prm(options.prm_model))
     if grader is None:
         raise UserError(f"difficulty: method {options.method!r} needs a grader; set `grader:`")
     if options.method == "gold":

@@ -115,9 +115,7 @@ def label(
 
 def skill_blocks(taxonomy: SkillTaxonomy, subject: str) -> list[dict[str, str]]:
     """The closed list of a subject as the prompt's blocks: the id is the name, the text says what it is."""
-    return [
-        {"id": skill.name, "text": skill.description or skill.name} for skill in taxonomy.skills(subject)
-    ]
+    return [{"id": skill.name, "text": skill.description or skill.name} for skill in taxonomy.skills(subject)]
 
 
 def list_fault(names: Sequence[str], subject: str, taxonomy: SkillTaxonomy, at_most: int) -> str | None:

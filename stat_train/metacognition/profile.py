@@ -17,6 +17,8 @@ from stat_train.metacognition.taxonomy import SkillKey
 if TYPE_CHECKING:
     import pandas as pd
 
+    from stat_train.metacognition.profile_diff import SkillChange
+
 
 Vote = Annotated[float, Field(ge=0, le=1)]
 
@@ -187,6 +189,12 @@ class MissingSkillProfile(Part):
             for rate in self.skills
             if rate.difficult
         ]
+
+    def diff(self, after: "MissingSkillProfile") -> "list[SkillChange]":
+        """What changed from this profile to a later one, per skill, the most improved first."""
+        from stat_train.metacognition.profile_diff import diff
+
+        return diff(self, after)
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per (subject, skill): the counts, rate and interval, and the votes by question."""

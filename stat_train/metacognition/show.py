@@ -1,0 +1,104 @@
+"""The profile and the audit in the terminal."""
+
+from collections.abc import Sequence
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from stat_train.metacognition.audit import Audit
+from stat_train.metacognition.profile import MissingSkillProfile
+from stat_train.metacognition.profile_diff import SkillChange
+
+BAR = 20
+
+
+def profile_table(profile: MissingSkillProfile, *, examples: int = 3) -> Table:
+    """A line per skill that a difficult question needs: how often it is missing, with interval and bar."""
+    rates = [rate for rate in profile.skills if rate.difficult]
+    with_subject = any(rate.subject for rate in rates)
+    asked_twice = any(rate.self_agreement is not None for rate in rates)
+    table = Table(title="Missing-Skill-Profile", caption=_caption(profile))
+    if with_subject:
+        table.add_column("subject")
+    table.add_column("skill")
+    for column in ("missing", "difficult", "rate", "95 %"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    if asked_twice:
+        table.add_column("agreement", justify="right")
+    table.add_column("for example")
+    for rate in rates:
+        low, high = rate.ci95
+        ids = ", ".join(rate.example_ids[:examples])
+        more = " ..." if rate.missing > examples else ""
+        cells = [
+            rate.skill,
+            str(rate.missing),
+            str(rate.difficult),
+            f"{rate.rate:.2f}",
+            f"{low:.2f}-{high:.2f}",
+        ]
+        cells += ["█" * round(BAR * rate.rate)]
+        cells += [_share(rate.self_agreement)] if asked_twice else []
+        table.add_row(
+            *(Text(cell) for cell in [*([rate.subject] if with_subject else []), *cells, ids + more])
+        )
+    return table
+
+
+def diff_table(changes: Sequence[SkillChange]) -> Table:
+    """A line per skill: how many of its questions lacked it before and after; clear changes are marked."""
+    table = Table(
+        title="What changed",
+        caption="share of a skill's validation questions that lack it; * the 95 % interval excludes 0",
+    )
+    with_subject = any(change.subject for change in changes)
+    if with_subject:
+        table.add_column("subject")
+    table.add_column("skill")
+    for column in ("before", "after", "difference", "95 %"):
+        table.add_column(column, justify="right")
+    table.add_column("")
+    styles = {"improved": "green", "forgotten": "red", "same": ""}
+    for change in changes:
+        before, after = (_share(rate.lacking if rate else None) for rate in (change.before, change.after))
+        low, high = change.ci95
+        cells = [change.skill, before, after, f"{change.difference:+.2f}", f"{low:+.2f}..{high:+.2f}"]
+        verdict = change.status + (" *" if change.clear else "")
+        subject = [Text(change.subject)] if with_subject else []
+        table.add_row(*subject, *map(Text, cells), Text(verdict, style=styles[change.status]))
+    return table
+
+
+def audit_report(audit: Audit) -> Group:
+    """The audit's figures, its least reliable skills and its proposals."""
+    agreement = audit.agreement
+    lines = [
+        f"{agreement.n} of {audit.asked} questions labelled twice ({audit.left} without two valid answers)",
+        f"same labels {agreement.same:.1%}, so about {agreement.error_rate:.1%} wrong; "
+        f"Krippendorff's alpha {_share(agreement.alpha)}",
+        f"names off the list {audit.off_list_rate:.1%}",
+        f"skills too rare to use {len(audit.usage.rare)}, never apart {len(audit.usage.together)}",
+    ]
+    table = Table(title="Agreement per skill, the lowest first")
+    for column in ("subject", "skill", "kappa", "questions"):
+        table.add_column(column, justify="right" if column in ("kappa", "questions") else "left")
+    known = [(kappa, key) for key, kappa in agreement.kappa.items() if kappa is not None]
+    for kappa, key in sorted(known):
+        table.add_row(*map(Text, (*key, f"{kappa:.2f}", str(audit.usage.counts.get(key, 0)))))
+    proposed = [
+        Text(f"{proposal.change} {' + '.join(proposal.skills)}: {proposal.reason}")
+        for proposal in audit.proposals
+    ]
+    return Group(*map(Text, lines), table, *proposed)
+
+
+def _caption(profile: MissingSkillProfile) -> str:
+    without = len(profile.difficult) - len(profile.missing)
+    left = f", {len(profile.undiagnosed)} without a diagnosis" if profile.undiagnosed else ""
+    return f"{len(profile.difficult)} difficult questions diagnosed, {without} of them lack no skill{left}"
+
+
+def _share(share: float | None) -> str:
+    return "-" if share is None else f"{share:.2f}"
