@@ -18,7 +18,7 @@ from stat_train.report.extras import Extras
 from stat_train.report.markdown import code, fence, prose
 from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
 from stat_train.report.pictures import profile_picture, skills_picture
-from stat_train.report.reading import headline, profile_headline, reading
+from stat_train.report.reading import headline, profile_headline, reading, skills_headline
 from stat_train.report.results import Paired, ProfileRow, Results
 from stat_train.report.terminal import print_results
 from stat_train.report.views import control_arm, main_split, method_arm, ranked, shown_arms, skill_views
@@ -265,10 +265,16 @@ def test_the_reading_holds_what_is_not_shown_what_fell_and_the_harm_of_a_control
 
 def test_the_headline_tells_both_comparisons_shown_or_not(results: Results) -> None:
     assert headline(results) == (
-        "On test (200 questions) the student got 55.0% right before training and 66.0% after training on stat-sel. "
-        "stat-sel is 11.0 points above start on test (95% interval +5.0 to +17.0; p < 0.001). "
+        "On test (200 questions) the student got 55.0% right before training and 66.0% after training "
+        "on stat-sel. stat-sel is 11.0 points above start on test (95% interval +5.0 to +17.0; p < 0.001). "
         "stat-sel against random on test: no difference shown "
         "(+8.0 points; anything from −1.0 to +17.0 fits the data)."
+    )
+
+
+def test_the_headline_of_skills_names_the_largest_rise_and_the_largest_fall(results: Results) -> None:
+    assert skills_headline(skill_views(results, "test"), "stat-sel") == (
+        "Of 4 skills stat-sel raised 2 (most: ratio +30.0) and lowered 1 (most: units −5.0)"
     )
 
 

@@ -11,6 +11,7 @@ from stat_train.report.views import (
     method_arm,
     pairs_of,
     ranked,
+    shown_arms,
     skill_name,
     skill_views,
     split_order,
@@ -19,7 +20,7 @@ from stat_train.report.wording import comparison, half_width, listing, percent, 
 
 
 def headline(results: Results) -> str:
-    """The outcome on the main split in one or two sentences."""
+    """The outcome on the main split: before, after, and against start and control."""
     split, arm = main_split(results), method_arm(results)
     if split is None or split not in results.arms[START]:
         return "The starting point was not scored."
@@ -30,9 +31,8 @@ def headline(results: Results) -> str:
     if arm is None or split not in results.arms[arm]:
         return f"{told}. No arm was trained and scored there."
     told += f" and {percent(results.arms[arm][split].accuracy)} after training on {arm}."
-    return " ".join(
-        [told, *(comparison(pair) for pair in pairs_of(results, arm, split) if pair.against != START)]
-    )
+    compared = [pair for pair in pairs_of(results, arm, split) if pair.against in shown_arms(results)]
+    return " ".join([told, *map(comparison, compared)])
 
 
 def profile_headline(profile: Sequence[ProfileRow], top: int = 3) -> str:
@@ -45,14 +45,18 @@ def profile_headline(profile: Sequence[ProfileRow], top: int = 3) -> str:
 
 
 def skills_headline(skills: Sequence[SkillView], arm: str) -> str:
-    """How many skills rose and fell from the start to an arm, in one sentence."""
-    rose = [skill for skill in skills if skill.change(arm, START) > 0]
-    fell = [skill for skill in skills if skill.change(arm, START) < 0]
-    told = f"{arm} raised {len(rose)} of {len(skills)} skills and lowered {len(fell) or 'none'}"
-    if rose:
-        best = max(rose, key=lambda skill: skill.change(arm, START))
-        told += f"; most of all {best.name} ({points(best.change(arm, START))} points)"
-    return told
+    """How many skills rose and fell from the start to an arm, and which did most, in one sentence."""
+    by_change = sorted(skills, key=lambda skill: skill.change(arm, START))
+    rose = [skill for skill in reversed(by_change) if skill.change(arm, START) > 0]
+    fell = [skill for skill in by_change if skill.change(arm, START) < 0]
+    return f"Of {len(skills)} skills {arm} raised {_counted(rose, arm)} and lowered {_counted(fell, arm)}"
+
+
+def _counted(skills: Sequence[SkillView], arm: str) -> str:
+    """How many, and the first of them."""
+    if not skills:
+        return "none"
+    return f"{len(skills)} (most: {skills[0].name} {points(skills[0].change(arm, START))})"
 
 
 def reading(results: Results) -> list[str]:
