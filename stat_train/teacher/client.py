@@ -1,0 +1,144 @@
+"""The teacher: requests in, one result each out, whatever happens on the way."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sized
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar
+
+import orjson
+
+from stat_train.errors import Unfinished, UserError
+from stat_train.progress import Bar, progress
+from stat_train.teacher.asking import Asking, Tally, key_of
+from stat_train.teacher.budget import Budget, read_price
+from stat_train.teacher.cache import Cache
+from stat_train.teacher.commits import Commits
+from stat_train.teacher.dialect import Dialect
+from stat_train.teacher.limits import Endpoint
+from stat_train.teacher.options import TUTOR, TeacherOptions
+from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
+from stat_train.teacher.sending import Sender
+from stat_train.teacher.structured import json_schema
+from stat_train.teacher.transport import TUTOR_URL, HttpTransport
+
+BYTES_PER_TOKEN = 4
+
+T = TypeVar("T")
+
+
+class Teacher:
+    """Asks one teacher model, through a cache that no answer is paid for twice.
+
+    `cache` is the SQLite file. `app` is an ASGI application that answers in process in place of
+    every URL (the embedded tutor). `run` names whose budget is spent: all teachers with the same
+    `cache` and `run` share one, over restarts; with "" the budget holds for this object.
+    UserError: an unusable cache or price table, a missing key, a budget in USD without a price.
+    """
+
+    def __init__(self, options: TeacherOptions, cache: Path, app: Any = None, run: str = "") -> None:
+        if app is None and options.endpoint == TUTOR:
+            raise UserError('teacher.endpoint: "tutor" answers in process only; name a URL, or pass its app')
+        self.options = options
+        self._app, self._run = app, run
+        self._price = read_price(options.model, options.prices)
+        self._cache = Cache(cache)
+        self._budget = Budget(options, self._price, self._cache.spent(run) if run else (0, 0.0))
+        self._dialects = {url: Dialect.of(options) for url in options.urls}
+        self._tally = Tally()
+
+    def __enter__(self) -> "Teacher":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._cache.close()
+
+    @property
+    def usage(self) -> Usage:
+        """What this object has asked so far."""
+        tally = self._tally
+        usd = self._price.usd(tally.prompt_tokens, tally.completion_tokens) if self._price else None
+        return Usage(tally.requests, tally.cached, tally.prompt_tokens, tally.completion_tokens, usd)
+
+    def ask(
+        self, requests: Iterable[TeacherRequest], label: str = "asking the teacher"
+    ) -> list[TeacherResult]:
+        """One result a request, in input order; blocks, with a progress bar named `label`.
+
+        `requests` may be a generator: rows are read as they are needed. Unfinished (budget,
+        interrupt): all replies so far are kept, the same call goes on from there. UserError: no
+        request can be answered (unreachable, key, model, cache), in one line.
+        """
+        total = len(requests) if isinstance(requests, Sized) else None
+        before = self._tally.requests
+        try:
+            with progress(label, total) as bar:
+                return _run(lambda: self._ask(requests, bar))
+        except KeyboardInterrupt:
+            new = self._tally.requests - before
+            raise Unfinished(
+                f"{label}: interrupted; {new:,} new answers are kept in {self._cache.path}: "
+                "run the same command again to go on"
+            ) from None
+
+    def estimate(self, requests: Iterable[TeacherRequest]) -> Estimate:
+        """What `ask` would send and cost at most, repairs aside. Sends nothing."""
+        count = 0
+        to_ask: dict[bytes, int] = {}
+        for request in requests:
+            count += 1
+            size = len(orjson.dumps([request.messages, json_schema(request.schema)]))
+            to_ask[key_of(self.options, request, request.messages, 0)] = size // BYTES_PER_TOKEN
+        for key in self._cache.get(list(to_ask)):
+            del to_ask[key]
+        prompt_tokens = sum(to_ask.values())
+        completion_tokens = len(to_ask) * self.options.max_tokens
+        usd = self._price.usd(prompt_tokens, completion_tokens) if self._price else None
+        return Estimate(count, count - len(to_ask), prompt_tokens, completion_tokens, usd)
+
+    async def _ask(self, requests: Iterable[TeacherRequest], bar: Bar) -> list[TeacherResult]:
+        transports = {url: self._transport(url) for url in self.options.urls}
+        endpoints = [
+            Endpoint(url, transport, self._dialects[url], self.options.max_in_flight)
+            for url, transport in transports.items()
+        ]
+        try:
+            commits = Commits(self._cache, self._budget, self._run)
+            sender = Sender(self.options, endpoints, self._budget)
+            return await Asking(self.options, requests, commits, sender, bar, self._tally).run()
+        finally:
+            self._dialects = {endpoint.url: endpoint.dialect for endpoint in endpoints}
+            for transport in transports.values():
+                await transport.close()
+
+    def _transport(self, url: str) -> HttpTransport:
+        return HttpTransport(TUTOR_URL if url == TUTOR else url, self.options, self._app)
+
+
+def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Runs `main` to its end; beside a running event loop (a notebook) in a thread of its own."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main())
+    task: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+
+    async def stoppable() -> T:
+        running = asyncio.ensure_future(main())
+        task.append((asyncio.get_running_loop(), running))
+        return await running
+
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(asyncio.run, stoppable())
+        try:
+            return future.result()
+        except KeyboardInterrupt:
+            for loop, running in task:
+                loop.call_soon_threadsafe(running.cancel)
+            raise

@@ -1,0 +1,67 @@
+"""The cache from the event loop: one thread, and replies of a few milliseconds committed together."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from stat_train.teacher.budget import Budget
+from stat_train.teacher.cache import Cache, Entry
+from stat_train.teacher.request import Reply
+
+GATHER_S = 0.004
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Commits:
+    """Runs the cache's operations in a thread of their own; `run` is whose spending is booked."""
+
+    def __init__(self, cache: Cache, budget: Budget, run: str) -> None:
+        self._cache, self._budget, self._run = cache, budget, run
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="teacher-cache")
+        self._batch: list[Entry] = []
+        self._flushing: asyncio.Task[None] | None = None
+
+    async def get(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
+        return await self._call(self._cache.get, keys)
+
+    async def claim(self, keys: Sequence[bytes]) -> tuple[set[bytes], dict[bytes, Reply]]:
+        return await self._call(self._cache.claim, keys)
+
+    async def release(self, keys: Sequence[bytes]) -> None:
+        await self._call(self._cache.release, keys)
+
+    async def put(self, entry: Entry) -> None:
+        """Returns when the entry is committed."""
+        self._batch.append(entry)
+        if self._flushing is None:
+            self._flushing = asyncio.create_task(self._flush_soon())
+        await asyncio.shield(self._flushing)
+
+    async def close(self) -> None:
+        """Commits what is left and gives back all leases."""
+        try:
+            if self._flushing is not None:
+                await self._flushing
+            await self._flush()
+            await self._call(self._cache.release)
+        finally:
+            self._thread.shutdown()
+
+    async def _flush_soon(self) -> None:
+        await asyncio.sleep(GATHER_S)
+        self._flushing = None
+        await self._flush()
+
+    async def _flush(self) -> None:
+        batch, self._batch = self._batch, []
+        tokens, usd = self._budget.unbooked()
+        if batch or tokens or usd:
+            await self._call(self._cache.put, batch, self._run, tokens, usd)
+
+    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        return await asyncio.get_running_loop().run_in_executor(
+            self._thread, lambda: function(*args, **kwargs)
+        )

@@ -1,0 +1,87 @@
+"""Which teacher, how it is asked, and what it may cost."""
+
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from stat_train.options import Options
+
+TUTOR = "tutor"
+OPENAI_HOST = "api.openai.com"
+
+Structured = Literal["auto", "json_schema", "json_object", "text"]
+
+
+class TeacherOptions(Options):
+    """One teacher model behind one or several OpenAI-compatible endpoints.
+
+    `name` is the teacher's logical name in the cache (default: the model's): two servers of the
+    same model share answers, whatever their URLs. `structured: auto` starts with a JSON schema and
+    steps down to json_object and to plain text where the endpoint lacks it. Budgets are walls.
+    """
+
+    endpoint: str | tuple[str, ...] = TUTOR
+    """"tutor" (the embedded one, in process), a base URL ending in /v1, or several that share the load."""
+    model: str = TUTOR
+    name: str = ""
+    api_key_env: str = ""
+    """The environment variable with the key; default: OPENAI_API_KEY for api.openai.com, else no key."""
+    temperature: float | None = Field(0.0, ge=0)
+    """None: not sent (models that reason accept only their own)."""
+    top_p: float | None = Field(None, gt=0, le=1)
+    max_tokens: int = Field(4096, ge=1)
+    max_in_flight: int = Field(64, ge=1)
+    requests_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0)
+    timeout_s: float = Field(600.0, gt=0)
+    max_attempts: int = Field(8, ge=1)
+    """Failures of transport (5xx, reset, time-out) after which a row is owed."""
+    structured: Structured = "auto"
+    budget_usd: float | None = Field(None, ge=0)
+    budget_tokens: int | None = Field(None, ge=0)
+    prices: Path | None = None
+    """A price table; default: the packaged data/prices.yaml."""
+    retry_quarantined: bool = False
+    """Ask once more for rows whose recorded answers were all invalid."""
+
+    @field_validator("endpoint")
+    @classmethod
+    def _urls(cls, endpoint: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        urls = (endpoint,) if isinstance(endpoint, str) else endpoint
+        if not urls:
+            raise ValueError('no endpoint; write "tutor" or a URL such as http://localhost:8000/v1')
+        for url in urls:
+            split = urlsplit(url)
+            if url == TUTOR and len(urls) == 1:
+                continue
+            if split.scheme not in ("http", "https") or not split.hostname:
+                raise ValueError(f'{url!r} is neither "tutor" nor a URL such as http://localhost:8000/v1')
+            if split.username or split.password:
+                raise ValueError("a URL may not hold a password; name an environment variable in api_key_env")
+        return endpoint
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        return (self.endpoint,) if isinstance(self.endpoint, str) else self.endpoint
+
+    @property
+    def logical_name(self) -> str:
+        return self.name or self.model
+
+    def key_variable(self, url: str) -> str:
+        """The environment variable that holds the key for `url`; "" for none."""
+        return self.api_key_env or ("OPENAI_API_KEY" if urlsplit(url).hostname == OPENAI_HOST else "")
+
+    def parameters(self, temperature: float | None = None) -> dict[str, Any]:
+        """The sampling parameters that are part of a request's identity."""
+        return {
+            "temperature": self.temperature if temperature is None else temperature,
+            "top_p": self.top_p,
+            "max_tokens": self.max_tokens,
+        }
+
+    def identity(self) -> dict[str, Any]:
+        """What the answers depend on (for a stage's key): neither the URL nor limits, budgets or retries."""
+        return {"name": self.logical_name, "model": self.model, **self.parameters()}

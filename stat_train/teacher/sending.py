@@ -1,0 +1,144 @@
+"""One request until it is answered or owed: the only retry loop; limits and budget see every attempt."""
+
+import asyncio
+import random
+import time
+from collections.abc import Sequence
+
+from stat_train.errors import UserError
+from stat_train.teacher.budget import Budget
+from stat_train.teacher.dialect import Dialect
+from stat_train.teacher.limits import Endpoint, Endpoints, Pace
+from stat_train.teacher.options import TeacherOptions
+from stat_train.teacher.request import Message, Reply, TeacherRequest
+from stat_train.teacher.transport import TransportError
+
+BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
+UNREACHABLE_ATTEMPTS = 3
+OWED_IN_A_ROW = 16
+UNCOUNTED_TOKENS = 64
+"""Room in a reservation for what a server adds to a prompt (roles, a default system message)."""
+
+
+class OwedError(Exception):
+    """No answer came, and waiting longer is no use; the message says why."""
+
+
+class Sender:
+    """Sends to whichever endpoint has room, within the limits a minute and the budget."""
+
+    def __init__(self, options: TeacherOptions, endpoints: Sequence[Endpoint], budget: Budget) -> None:
+        self._options, self._budget = options, budget
+        self._endpoints = Endpoints(endpoints)
+        self._requests_pace = Pace(options.requests_per_minute)
+        self._tokens_pace = Pace(options.tokens_per_minute)
+        self._owed_in_a_row = 0
+        self._hopeless = ""
+
+    async def send(self, request: TeacherRequest, messages: Sequence[Message]) -> Reply:
+        """The endpoint's reply.
+
+        OwedError: transport failed for good. TransportError (refused, too_long): this request cannot be answered.
+        UserError: none can. Unfinished: the budget is reached.
+        """
+        failures, tries, progress = 0, 0, -1
+        while not self._hopeless:
+            endpoint = await self._endpoints.acquire()
+            dialect = endpoint.dialect
+            try:
+                reply = await self._attempt(endpoint, dialect.body(request, messages, self._options))
+            except TransportError as caught:
+                failure = caught
+            else:
+                self._owed_in_a_row = 0
+                return reply
+            finally:
+                self._endpoints.release(endpoint)
+
+            if _adapted(endpoint, dialect, failure):
+                continue
+            self._raise_if_final(endpoint, failure)
+            tries += 1
+            if failure.kind != "throttled" or endpoint.answered == progress:
+                failures += 1  # while a throttling endpoint still answers others, waiting is no failure
+            progress = endpoint.answered
+            self._raise_if_unreachable(endpoint, failure, failures)
+            if failures >= self._options.max_attempts:
+                raise self._owed(endpoint, failure)
+            await self._pause(endpoint, failure, tries)
+        raise OwedError(self._hopeless)
+
+    async def _attempt(self, endpoint: Endpoint, body: bytes) -> Reply:
+        reservation = await self._budget.reserve(len(body) + UNCOUNTED_TOKENS)
+        tokens = len(body) // 4 + self._options.max_tokens
+        sent = time.monotonic()
+        try:
+            await self._requests_pace.wait(1)
+            await self._tokens_pace.wait(tokens)
+            sent = time.monotonic()
+            reply = await endpoint.transport(body)
+        except TransportError as failure:
+            if failure.maybe_billed:
+                self._budget.charge(reservation)
+            else:
+                self._budget.settle(reservation, 0, 0)
+            if failure.kind == "throttled":
+                endpoint.throttled(sent, failure.retry_after)
+            raise
+        except BaseException:
+            self._budget.charge(reservation)
+            raise
+        used = reply.prompt_tokens + reply.completion_tokens
+        if used:
+            self._budget.settle(reservation, reply.prompt_tokens, reply.completion_tokens)
+        else:
+            self._budget.charge(reservation)  # a server that does not count
+        self._tokens_pace.give_back(tokens - used)
+        endpoint.succeeded()
+        return reply
+
+    def _raise_if_final(self, endpoint: Endpoint, failure: TransportError) -> None:
+        if failure.kind == "too_long" or (failure.kind == "refused" and endpoint.answered):
+            raise failure
+        if failure.kind in ("refused", "denied"):
+            raise UserError(f"the teacher at {endpoint.url} answers: {failure.reason}")
+
+    def _raise_if_unreachable(self, endpoint: Endpoint, failure: TransportError, failures: int) -> None:
+        if failure.kind != "unreachable":
+            endpoint.reached = True
+        elif failures >= UNREACHABLE_ATTEMPTS and not any(each.reached for each in self._endpoints.all):
+            raise UserError(
+                f"the teacher at {endpoint.url} cannot be reached ({failure.reason}); "
+                "start it or mend teacher.endpoint"
+            )
+
+    def _owed(self, endpoint: Endpoint, failure: TransportError) -> OwedError:
+        self._owed_in_a_row += 1
+        if self._owed_in_a_row >= OWED_IN_A_ROW:
+            self._hopeless = (
+                f"given up after {OWED_IN_A_ROW} rows in a row failed, the last one with: {failure.reason}"
+            )
+        return OwedError(
+            f"{failure.reason} (the last of {self._options.max_attempts} failures at {endpoint.url})"
+        )
+
+    async def _pause(self, endpoint: Endpoint, failure: TransportError, tries: int) -> None:
+        if failure.retry_after is not None:
+            return  # the endpoint itself is paused; another one may take the row at once
+        delay = min(LONGEST_BACKOFF_S, BACKOFF_S * 2.0 ** (tries - 1)) * random.uniform(0.5, 1.5)
+        if failure.kind == "unreachable":
+            endpoint.pause(delay)
+        await asyncio.sleep(delay)
+
+
+def _adapted(endpoint: Endpoint, used: Dialect, failure: TransportError) -> bool:
+    """True where the endpoint is to be asked again in another dialect."""
+    if failure.kind not in ("refused", "broken"):
+        return False
+    if endpoint.dialect is not used:
+        return True
+    known_good = bool(endpoint.answered) or failure.kind == "broken"
+    other = used.after_refusal(failure.reason, known_good)
+    if other is not None:
+        endpoint.dialect = other
+    return other is not None
