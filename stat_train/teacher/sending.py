@@ -38,8 +38,8 @@ class Sender:
     async def send(self, request: TeacherRequest, messages: Sequence[Message]) -> Reply:
         """The endpoint's reply.
 
-        OwedError: transport failed for good. TransportError (refused, too_long): this request cannot be answered.
-        UserError: none can. Unfinished: the budget is reached.
+        OwedError: transport failed for good. TransportError (refused, too_long): this request
+        cannot be answered. UserError: none can. Unfinished: the budget is reached.
         """
         failures, tries, progress = 0, 0, -1
         while not self._hopeless:
@@ -118,9 +118,8 @@ class Sender:
             self._hopeless = (
                 f"given up after {OWED_IN_A_ROW} rows in a row failed, the last one with: {failure.reason}"
             )
-        return OwedError(
-            f"{failure.reason} (the last of {self._options.max_attempts} failures at {endpoint.url})"
-        )
+        last = f"the last of {self._options.max_attempts} failures at {endpoint.url}"
+        return OwedError(f"{failure.reason} ({last})")
 
     async def _pause(self, endpoint: Endpoint, failure: TransportError, tries: int) -> None:
         if failure.retry_after is not None:

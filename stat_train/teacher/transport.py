@@ -1,4 +1,4 @@
-"""One request to one endpoint: a body in, a `Reply` or a `TransportError` out. No retry, no cache, no budget."""
+"""One request to one endpoint: a body in, a `Reply` or a `TransportError` out. It never retries."""
 
 import asyncio
 import email.utils
