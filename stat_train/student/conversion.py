@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stat_train.errors import UserError
-from stat_train.student.loading import load_model, load_tokenizer
+from stat_train.student.loading import load_model, load_tokenizer, save_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -44,14 +44,7 @@ def convert_gguf(gguf: Path, folder: Path) -> None:
     tokenizer = mended_tokenizer(AutoTokenizer.from_pretrained(str(gguf.parent), gguf_file=gguf.name))
     model.config.rms_norm_eps = 1e-5  # float32 noise in the GGUF
     model.generation_config = GenerationConfig(bos_token_id=1, eos_token_id=2, pad_token_id=2)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-
-    config_file = folder / "config.json"
-    config = json.loads(config_file.read_text())
-    config.pop("_model_name_or_path", None)
-    config["rope_theta"] = config["rope_parameters"]["rope_theta"]  # transformers 4 reads only this spelling
-    config_file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
+    save_model(model, tokenizer, folder, "bfloat16")
 
 
 def mended_tokenizer(converted: "PreTrainedTokenizerBase") -> "PreTrainedTokenizerBase":

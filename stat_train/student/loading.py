@@ -1,5 +1,6 @@
 """Loading a student's tokenizer and weights: local code only, dtype explicit, no stray progress bars."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,40 @@ def load_model(model: str | Path, dtype: str) -> "PreTrainedModel":
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    options: dict[str, Any] = {"dtype": getattr(torch, dtype), "trust_remote_code": False}
+    logging.set_verbosity_error()
+    options: dict[str, Any] = {
+        "dtype": getattr(torch, dtype),
+        "trust_remote_code": False,
+        "use_safetensors": True,
+    }
     try:
-        return AutoModelForCausalLM.from_pretrained(str(model), **options)
+        loaded, info = AutoModelForCausalLM.from_pretrained(str(model), output_loading_info=True, **options)
     except (OSError, ValueError) as error:
         raise UserError(_message(model, "weights", error)) from error
+    if info["missing_keys"]:
+        raise UserError(
+            f"student.model {model}: weights without {min(info['missing_keys'])}; fetch the model again"
+        )
+    return loaded
+
+
+def save_model(
+    model: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase", folder: Path, dtype: str
+) -> None:
+    """Write a plain model folder, weights in `dtype`, that transformers 4 reads too.
+
+    transformers 5 writes the rope base as `rope_parameters` only; 4 would silently take 10000 for it.
+    """
+    import torch
+
+    model.to(getattr(torch, dtype)).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    file = folder / "config.json"
+    config = json.loads(file.read_text())
+    config.pop("_model_name_or_path", None)
+    if "rope_theta" in (config.get("rope_parameters") or {}):
+        config["rope_theta"] = config["rope_parameters"]["rope_theta"]
+    file.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")
 
 
 def _message(model: str | Path, what: str, error: Exception) -> str:
