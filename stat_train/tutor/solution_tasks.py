@@ -1,0 +1,104 @@
+"""The tasks about questions and solutions: synthesize, solve, rewrite."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from fractions import Fraction
+from random import Random
+
+from stat_train.teacher.schemas import NewQuestion, Rewrite, Solve, SolvedItem, Synthesize
+from stat_train.tutor.blocks import RefusalError, TutorRequest
+from stat_train.tutor.faults import drawing
+from stat_train.tutor.parse import default_parser
+from stat_train.tutor.problem import Problem, Step, render_solution
+from stat_train.tutor.reading import read_work
+from stat_train.tutor.skill_tasks import understand
+from stat_train.tutor.vocabulary import vocabulary
+
+NEW_QUESTIONS = 2
+"""STAT §2.3 writes two new questions from each set of references."""
+
+MOST_DRAWS = 2000
+
+
+def synthesize(request: TutorRequest) -> Synthesize:
+    """New questions that need the target skill, of the references' types where these can need it."""
+    targets = list(request.of("skill"))
+    if len(targets) != 1:
+        raise RefusalError(f"block {targets[1]}: there are {len(targets)} skills; name one, the target")
+    wanted = vocabulary().under(targets[0])
+    if not wanted:
+        raise RefusalError(f"block {targets[0]}: no skill of the tutor's domain (school arithmetic)")
+    references = request.of("reference_question")
+    known = [understand(id, question) for id, question in references.items()]
+    draw = drawing("synthesize", request.sample, targets[0], *references.values())
+    return Synthesize(questions=[NewQuestion(question=q) for q in _new_questions(wanted, known, draw)])
+
+
+def solve(request: TutorRequest) -> Solve:
+    """Worked solutions; another sample may write a sum or a product in the other order."""
+    answers = []
+    for id, question in request.of("question").items():
+        problem = understand(id, question)
+        draw = drawing("solve", request.sample, question)
+        steps = [_turned(step, draw) for step in problem.steps]
+        if request.faults.strikes("wrong_solutions", request.sample, question):
+            steps[-1] = replace(steps[-1], value=_wrong_value(steps[-1].value, draw))
+        answer = str(steps[-1].value)
+        answers.append(SolvedItem(id=id, solution=render_solution(steps), answer=answer))
+    return Solve(answers=answers)
+
+
+def rewrite(request: TutorRequest) -> Rewrite:
+    """The same steps told in another way, with the same answer; a wrong solution is refused."""
+    answers = []
+    for id, question in request.of("question").items():
+        problem, given = understand(id, question), request.beside("solution", id)
+        if read_work(given).answer != Fraction(problem.answer):
+            raise RefusalError(
+                f"block {id}: the solution's answer is not {problem.answer}; it cannot be kept"
+            )
+        draw = drawing("rewrite", request.sample, question, given)
+        lines = _told([_turned(step, draw) for step in problem.steps], draw)
+        text = "\n".join([*lines, f"#### {problem.answer}"])
+        answers.append(SolvedItem(id=id, solution=text, answer=problem.answer))
+    return Rewrite(answers=answers)
+
+
+def _new_questions(wanted: frozenset[str], known: list[Problem], draw: Random) -> list[str]:
+    domain = default_parser().domain
+    ordinary = [kind for kind in domain.types if not kind.ood]
+    types = {problem.type for problem in known}
+    near = [kind for kind in ordinary if kind.name in types]
+    taken = {problem.question for problem in known}
+    new: list[str] = []
+    for attempt in range(MOST_DRAWS):
+        kind = draw.choice(near if near and attempt < MOST_DRAWS // 4 else ordinary)
+        problem = domain.problem(kind, draw.choice(kind.wordings), draw)
+        if wanted.intersection(problem.skills) and problem.question not in taken:
+            new.append(problem.question)
+            taken.add(problem.question)
+        if len(new) == NEW_QUESTIONS:
+            return new
+    raise RefusalError(f"no new question needs {' or '.join(sorted(wanted))}")
+
+
+def _turned(step: Step, draw: Random) -> Step:
+    if step.operator in "+*" and draw.random() < 0.5:
+        return replace(step, left=step.right, right=step.left)
+    return step
+
+
+def _wrong_value(value: int, draw: Random) -> int:
+    return draw.choice([wrong for off in (-10, -2, -1, 1, 2, 10) if (wrong := value + off) > 0])
+
+
+def _told(steps: Iterable[Step], draw: Random) -> list[str]:
+    """A line a step, in one of several styles."""
+    equations = list(steps)
+    style = draw.choice(("named", "ordered", "spoken"))
+    if style == "named":
+        return [f"{step.skill.replace('_', ' ').capitalize()}: {step}" for step in equations]
+    if style == "ordered":
+        leads = ["First", *["Then"] * (len(equations) - 2), "Last"] if len(equations) > 1 else ["Compute"]
+        return [f"{lead}: {step}" for lead, step in zip(leads, equations, strict=True)]
+    return [f"We get {step.value}: {step}" for step in equations]
