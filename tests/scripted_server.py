@@ -35,13 +35,14 @@ class Say:
 
 
 class ScriptedServer:
-    """Records every request's body (`bodies`) and headers, and the most that were open at once."""
+    """Records every request's body (`bodies`) and headers, times, and how many were open at each."""
 
     def __init__(self, script: Callable[[Body, int], Say]) -> None:
         self.script = script
         self.bodies: list[Body] = []
         self.headers: list[dict[str, str]] = []
         self.times: list[float] = []
+        self.opens: list[int] = []
         self.open = self.most_open = 0
 
     async def __call__(self, scope: Any, receive: Callable[[], Awaitable[Any]], send: Any) -> None:
@@ -57,6 +58,7 @@ class ScriptedServer:
         self.headers.append({name.decode(): value.decode() for name, value in scope["headers"]})
         self.times.append(time.monotonic())
         self.open += 1
+        self.opens.append(self.open)
         self.most_open = max(self.most_open, self.open)
         try:
             say = self.script(body, number)
@@ -127,6 +129,6 @@ def serve(app: Any) -> Iterator[str]:
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
     finally:
-        server.should_exit = True
+        server.should_exit = server.force_exit = True
         thread.join(timeout=10)
         listener.close()

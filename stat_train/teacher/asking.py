@@ -186,6 +186,9 @@ class Asking:
 
     def _may_ask(self, row: Row) -> bool:
         """The first attempt and one repair; with retry_quarantined one more where both were recorded."""
+        if self._sender.hopeless:
+            self._finish(row, "owed", self._sender.hopeless)
+            return False
         if row.attempt <= 1 or (self._options.retry_quarantined and not row.asked):
             return True
         self._finish(row, "quarantined", row.fault)

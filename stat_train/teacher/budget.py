@@ -1,6 +1,7 @@
 """A budget is a wall: every attempt is reserved against it before it is sent."""
 
 import asyncio
+import math
 from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +43,7 @@ def read_price(model: str, path: Path | None) -> Price | None:
         price = Price(float(entry["input"]), float(entry["output"]))
     except (KeyError, TypeError, ValueError):
         price = None
-    if price is None or price.input < 0 or price.output < 0:
+    if price is None or not (0 <= price.input < math.inf and 0 <= price.output < math.inf):
         raise UserError(f"{path}: models.{model}: write {{input: USD, output: USD}} per million tokens")
     return price
 

@@ -19,11 +19,9 @@ from stat_train.teacher.dialect import Dialect
 from stat_train.teacher.limits import Endpoint
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
-from stat_train.teacher.sending import Sender
+from stat_train.teacher.sending import BYTES_PER_TOKEN, Sender
 from stat_train.teacher.structured import json_schema
 from stat_train.teacher.transport import TUTOR_URL, HttpTransport
-
-BYTES_PER_TOKEN = 4
 
 T = TypeVar("T")
 

@@ -41,7 +41,6 @@ class Endpoint:
 
     def throttled(self, sent: float, retry_after: float | None) -> None:
         """Halves the places, once for all requests that were sent before the last cut."""
-        self.reached = True
         if sent > self.last_cut:
             self.capacity = max(1.0, self.capacity / 2)
             self.last_cut = time.monotonic()

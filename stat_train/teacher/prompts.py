@@ -12,6 +12,7 @@ from jinja2 import (
     Template,
     TemplateError,
     TemplateSyntaxError,
+    Undefined,
     meta,
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
@@ -43,9 +44,11 @@ _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 def block(text: str, tag: str, id: str) -> Markup:
     """`<tag id="id">escaped text</tag>`: the only way for data to enter a prompt."""
     if not _TAG.fullmatch(tag):
-        raise UserError(f"block tag {tag!r}: use lower-case letters, digits and underscores")
+        raise ValueError(f"block tag {tag!r}: use lower-case letters, digits and underscores")
+    if isinstance(text, Undefined):
+        str(text)  # raises, with the name
     if not isinstance(text, str):
-        raise UserError(f'block <{tag} id="{id}">: the text is {type(text).__name__}, not a string')
+        raise TypeError(f'block <{tag} id="{id}">: the text is {type(text).__name__}, not a string')
     return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{text.translate(_ESCAPES)}</{tag}>')
 
 

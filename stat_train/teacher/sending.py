@@ -16,6 +16,7 @@ from stat_train.teacher.transport import TransportError
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
 UNREACHABLE_ATTEMPTS = 3
 OWED_IN_A_ROW = 16
+BYTES_PER_TOKEN = 4
 UNCOUNTED_TOKENS = 64
 """Room in a reservation for what a server adds to a prompt (roles, a default system message)."""
 
@@ -33,7 +34,8 @@ class Sender:
         self._requests_pace = Pace(options.requests_per_minute)
         self._tokens_pace = Pace(options.tokens_per_minute)
         self._owed_in_a_row = 0
-        self._hopeless = ""
+        self.hopeless = ""
+        """Why nothing more can be sent, once so many rows in a row failed that it is no use."""
 
     async def send(self, request: TeacherRequest, messages: Sequence[Message]) -> Reply:
         """The endpoint's reply.
@@ -42,7 +44,7 @@ class Sender:
         cannot be answered. UserError: none can. Unfinished: the budget is reached.
         """
         failures, tries, progress = 0, 0, -1
-        while not self._hopeless:
+        while not self.hopeless:
             endpoint = await self._endpoints.acquire()
             dialect = endpoint.dialect
             try:
@@ -59,23 +61,23 @@ class Sender:
                 continue
             self._raise_if_final(endpoint, failure)
             tries += 1
-            if failure.kind != "throttled" or endpoint.answered == progress:
-                failures += 1  # while a throttling endpoint still answers others, waiting is no failure
-            progress = endpoint.answered
+            answered = sum(each.answered for each in self._endpoints.all)
+            if failure.kind != "throttled" or answered == progress:
+                failures += 1  # while a throttling teacher still answers other rows, waiting is no failure
+            progress = answered
             self._raise_if_unreachable(endpoint, failure, failures)
             if failures >= self._options.max_attempts:
                 raise self._owed(endpoint, failure)
             await self._pause(endpoint, failure, tries)
-        raise OwedError(self._hopeless)
+        raise OwedError(self.hopeless)
 
     async def _attempt(self, endpoint: Endpoint, body: bytes) -> Reply:
+        tokens = len(body) // BYTES_PER_TOKEN + self._options.max_tokens
+        await self._requests_pace.wait(1)
+        await self._tokens_pace.wait(tokens)
         reservation = await self._budget.reserve(len(body) + UNCOUNTED_TOKENS)
-        tokens = len(body) // 4 + self._options.max_tokens
         sent = time.monotonic()
         try:
-            await self._requests_pace.wait(1)
-            await self._tokens_pace.wait(tokens)
-            sent = time.monotonic()
             reply = await endpoint.transport(body)
         except TransportError as failure:
             if failure.maybe_billed:
@@ -86,7 +88,7 @@ class Sender:
                 endpoint.throttled(sent, failure.retry_after)
             raise
         except BaseException:
-            self._budget.charge(reservation)
+            self._budget.charge(reservation)  # interrupted
             raise
         used = reply.prompt_tokens + reply.completion_tokens
         if used:
@@ -115,7 +117,7 @@ class Sender:
     def _owed(self, endpoint: Endpoint, failure: TransportError) -> OwedError:
         self._owed_in_a_row += 1
         if self._owed_in_a_row >= OWED_IN_A_ROW:
-            self._hopeless = (
+            self.hopeless = (
                 f"given up after {OWED_IN_A_ROW} rows in a row failed, the last one with: {failure.reason}"
             )
         last = f"the last of {self._options.max_attempts} failures at {endpoint.url}"

@@ -1,0 +1,410 @@
+"""The teacher against a scripted endpoint: order, repair, quarantine, dialects, limits, fatal errors."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from scripted_server import Body, Say, ScriptedServer, serve, solve
+
+from stat_train.errors import UserError
+from stat_train.teacher import sending
+from stat_train.teacher.client import Teacher
+from stat_train.teacher.options import TeacherOptions
+from stat_train.teacher.request import Message, TeacherRequest
+from stat_train.teacher.schemas import Solve
+
+
+@pytest.fixture(autouse=True)
+def _quick_backoff(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sending, "BACKOFF_S", 0.01)
+
+
+def request(n: int, **kwargs) -> TeacherRequest:
+    messages = [
+        Message(role="system", content="Solve."),
+        Message(role="user", content=f'<question id="q1">{n}</question>'),
+    ]
+    return TeacherRequest("solve", messages, Solve, **kwargs)
+
+
+def question(body: Body) -> int:
+    return int(body["messages"][1]["content"].split(">")[1].split("<")[0])
+
+
+@pytest.fixture
+def ask(tmp_path: Path) -> Callable:
+    """ask(script or server, requests, **options) -> (results, server, usage); always the same cache."""
+
+    def run(script, requests, **options):
+        server = script if isinstance(script, ScriptedServer) else ScriptedServer(script)
+        options = {"model": "m", "endpoint": "http://scripted/v1", **options}
+        with Teacher(TeacherOptions(**options), tmp_path / "cache.sqlite", app=server) as teacher:
+            return teacher.ask(requests), server, teacher.usage
+
+    return run
+
+
+def answers(results) -> list[str | None]:
+    return [result.answer.answers[0].answer if result.status == "ok" else None for result in results]
+
+
+def first_time(special: Say, usual=solve):
+    """`special` for the first request of each question, then the usual answer."""
+    seen = set()
+
+    def script(body, n):
+        if question(body) in seen:
+            return usual(body)
+        seen.add(question(body))
+        return special
+
+    return script
+
+
+def test_results_come_in_input_order_whatever_comes_first(ask):
+    def script(body, n):
+        say = solve(body)
+        say.delay = 0.02 * (question(body) % 5)
+        return say
+
+    results, server, usage = ask(script, (request(n) for n in range(40)), max_in_flight=16)
+    assert answers(results) == [str(n) for n in range(40)]
+    assert len(server.bodies) == 40
+    assert server.most_open == 16
+    assert (usage.requests, usage.cached, usage.prompt_tokens, usage.completion_tokens) == (40, 0, 400, 200)
+    assert usage.usd is None
+    assert results[0].usage.asked == 1
+
+
+def test_the_request_asks_for_the_schema(ask):
+    _, server, _ = ask(solve, [request(1, sample=2, temperature=0.7)], top_p=0.9, max_tokens=77)
+    body = server.bodies[0]
+    assert body["response_format"]["json_schema"]["name"] == "solve"
+    assert body["response_format"]["json_schema"]["strict"] is True
+    assert (body["temperature"], body["top_p"], body["max_tokens"], body["seed"]) == (0.7, 0.9, 77, 2)
+    assert body["messages"] == list(request(1).messages)
+
+
+def test_no_answer_is_asked_for_twice(ask):
+    ask(solve, [request(n) for n in range(10)])
+    results, server, usage = ask(solve, [request(n) for n in range(12)], endpoint="http://elsewhere/v1")
+    assert answers(results) == [str(n) for n in range(12)]
+    assert sorted(map(question, server.bodies)) == [10, 11]
+    assert (usage.requests, usage.cached) == (2, 10)
+    assert results[3].usage == results[3].usage.__class__(10, 5, 0)
+
+
+def test_equal_requests_are_asked_once_and_samples_apart(ask):
+    results, server, _ = ask(solve, [request(1)] * 20 + [request(1, sample=1)])
+    assert answers(results) == ["1"] * 21
+    assert len(server.bodies) == 2
+
+
+BAD = {
+    "malformed": (Say('{"answers": [{"id"'), "Invalid JSON"),
+    "wrong schema": (Say('{"answers": [{"id": "q1"}]}'), "Field required"),
+    "empty": (Say(""), "empty"),
+    "cut off": (
+        Say(solve({"messages": [{}, {"content": ""}]}).text, finish_reason="length"),
+        "cut off at 4096",
+    ),
+    "refusal": (Say(refusal="I must not."), "refused. I must not."),
+    "content filter": (
+        Say(solve({"messages": [{}, {"content": ""}]}).text, finish_reason="content_filter"),
+        "refused",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_an_invalid_answer_is_repaired_once(kind, ask):
+    say, fault = BAD[kind]
+    results, server, _ = ask(first_time(say), [request(n) for n in range(3)])
+    assert answers(results) == ["0", "1", "2"]
+    assert len(server.bodies) == 6
+    again = [body["messages"] for body in server.bodies if len(body["messages"]) > 2]
+    assert len(again) == 3
+    assert fault in again[0][-1]["content"]
+    shown = [message["content"] for message in again[0] if message["role"] == "assistant"]
+    assert shown == ([] if kind in ("empty", "cut off") else [say.refusal or say.text])
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_an_answer_invalid_twice_is_quarantined_with_its_reason(kind, ask):
+    say, fault = BAD[kind]
+
+    def script(body, n):
+        return say if question(body) == 1 else solve(body)
+
+    results, server, _ = ask(script, [request(n) for n in range(3)])
+    assert [result.status for result in results] == ["ok", "quarantined", "ok"]
+    assert fault in results[1].reason
+    assert results[1].answer is None
+    assert results[1].usage.asked == 2
+    again, server, usage = ask(solve, [request(n) for n in range(3)])
+    assert again[1].reason == results[1].reason
+    assert (len(server.bodies), usage.cached) == (0, 4)
+
+
+def test_a_check_repairs_and_quarantines_like_the_schema(ask):
+    def check(answer):
+        return None if answer.answers[0].id == "q1" else "unknown id"
+
+    wrong = Say(json.dumps({"answers": [{"id": "q9", "solution": "s", "answer": "a"}]}))
+    results, _, _ = ask(first_time(wrong), [request(1, check=check)])
+    assert results[0].status == "ok"
+    results, server, _ = ask(lambda body, n: wrong, [request(2, check=check)])
+    assert (results[0].status, results[0].reason) == ("quarantined", "unknown id")
+    assert results[0].answer.answers[0].id == "q9"
+    assert "unknown id" in server.bodies[1]["messages"][-1]["content"]
+
+
+def test_retry_quarantined_makes_one_fresh_attempt_that_is_kept(ask):
+    ask(lambda body, n: Say("nonsense"), [request(1)])
+    results, server, _ = ask(lambda body, n: Say("nonsense"), [request(1)], retry_quarantined=True)
+    assert results[0].status == "quarantined"
+    assert len(server.bodies) == 1
+    results, server, _ = ask(solve, [request(1)], retry_quarantined=True)
+    assert (answers(results), len(server.bodies)) == (["1"], 1)
+    results, server, _ = ask(solve, [request(1)])
+    assert (answers(results), len(server.bodies)) == (["1"], 0)
+
+
+TRANSIENT = {
+    "429": Say("slow down", status=429),
+    "429 with Retry-After": Say("slow down", status=429, headers={"retry-after": "0.05"}),
+    "503": Say("overloaded", status=503),
+    "500": Say("oops", status=500),
+    "reset": Say("x" * 50, reset=True),
+    "stall": Say("never", delay=30),
+    "no completion": Say(raw=b"<html>gateway</html>"),
+    "no choices": Say(raw=b'{"choices": []}'),
+}
+
+
+@pytest.mark.parametrize("kind", TRANSIENT)
+def test_a_transient_failure_is_retried(kind, ask):
+    results, server, usage = ask(first_time(TRANSIENT[kind]), [request(n) for n in range(6)], timeout_s=0.5)
+    assert answers(results) == [str(n) for n in range(6)]
+    assert len(server.bodies) == 12
+    assert usage.requests == 6
+
+
+@pytest.mark.parametrize("kind", ["429", "500", "no completion"])
+def test_a_row_whose_transport_failed_for_good_is_owed_and_asked_again_later(kind, ask):
+    def script(body, n):
+        return TRANSIENT[kind] if question(body) == 1 else solve(body)
+
+    results, server, _ = ask(script, [request(n) for n in range(3)], max_attempts=3)
+    assert [result.status for result in results] == ["ok", "owed", "ok"]
+    assert "http://scripted/v1" in results[1].reason
+    assert results[1].answer is None
+    results, server, _ = ask(solve, [request(n) for n in range(3)])
+    assert (answers(results), len(server.bodies)) == (["0", "1", "2"], 1)
+
+
+def test_a_teacher_that_dies_leaves_the_rest_owed_without_trying_each_row(ask):
+    def script(body, n):
+        return solve(body) if n < 5 else Say("down", status=502)
+
+    results, server, _ = ask(script, [request(n) for n in range(500)], max_attempts=2, max_in_flight=4)
+    assert [result.status for result in results].count("owed") == 495
+    assert len(server.bodies) < 60
+
+
+def test_retry_after_is_honoured_and_concurrency_halves_then_recovers(tmp_path: Path):
+    def script(body, n):
+        if n == 15:
+            return Say("slow down", status=429, headers={"Retry-After": "0.4"})
+        say = solve(body)
+        say.delay = 0.02
+        return say
+
+    server = ScriptedServer(script)
+    options = TeacherOptions(endpoint="http://scripted/v1", model="m", max_in_flight=8)
+    with Teacher(options, tmp_path / "c", app=server) as teacher:
+        results = teacher.ask([request(n) for n in range(150)])
+    assert all(result.status == "ok" for result in results)
+    pauses = [later - earlier for earlier, later in zip(server.times, server.times[1:], strict=False)]
+    assert max(pauses) >= 0.35
+    resumed = pauses.index(max(pauses)) + 1
+    assert max(server.opens[:resumed]) == 8
+    assert max(server.opens[resumed : resumed + 8]) <= 5
+    assert max(server.opens[-30:]) == 8
+
+
+def test_requests_a_minute_are_paced(ask):
+    start = time.monotonic()
+    ask(solve, [request(n) for n in range(6)], requests_per_minute=60 / 0.04)
+    assert time.monotonic() - start >= 0.2
+
+
+def test_tokens_a_minute_are_paced(ask):
+    start = time.monotonic()
+    ask(solve, [request(n) for n in range(4)], tokens_per_minute=60 * 10_000, max_tokens=1000)
+    assert time.monotonic() - start >= 0.1
+
+
+def without(*formats: str, message: str = "response_format is not supported here"):
+    def script(body, n):
+        if body.get("response_format", {}).get("type", "text") in formats:
+            return Say(message, status=400)
+        return solve(body)
+
+    return script
+
+
+@pytest.mark.parametrize("message", ["response_format: unsupported", "Bad request"])
+@pytest.mark.parametrize(
+    ("missing", "used"),
+    [((), "json_schema"), (("json_schema",), "json_object"), (("json_schema", "json_object"), "text")],
+)
+def test_an_endpoint_without_schemas_is_asked_in_words(missing, used, message, ask):
+    results, server, _ = ask(
+        without(*missing, message=message), [request(n) for n in range(30)], max_in_flight=4
+    )
+    assert answers(results) == [str(n) for n in range(30)]
+    last = server.bodies[-1]
+    assert last.get("response_format", {}).get("type", "text") == used
+    assert ('"required":["answers"]' in last["messages"][0]["content"]) == (used != "json_schema")
+    assert len(server.bodies) <= 30 + 4 * len(missing)
+
+
+def test_a_fixed_structure_is_not_negotiated(ask):
+    with pytest.raises(UserError, match="response_format is not supported here"):
+        ask(without("json_schema"), [request(1)], structured="json_schema")
+    _, server, _ = ask(solve, [request(1)], structured="text")
+    assert "response_format" not in server.bodies[0]
+
+
+def test_models_that_want_max_completion_tokens_or_no_seed_get_their_way(ask):
+    def script(body, n):
+        if "max_tokens" in body:
+            return Say("Unsupported parameter: use 'max_completion_tokens' instead", status=400)
+        if "seed" in body:
+            return Say("unknown field: seed", status=422)
+        return solve(body)
+
+    results, server, _ = ask(script, [request(1, sample=3)])
+    assert answers(results) == ["1"]
+    assert server.bodies[-1]["max_completion_tokens"] == 4096
+    assert server.bodies[-1]["response_format"]["type"] == "json_schema"
+
+
+def test_a_request_refused_among_accepted_ones_is_its_own_rows_problem(ask):
+    def script(body, n):
+        if question(body) == 7:
+            return Say("content management policy", status=400)
+        if question(body) == 0:
+            return Say("This model's maximum context length is 8192 tokens", status=400)
+        return solve(body)
+
+    results, _, _ = ask(script, [request(n) for n in range(8)], max_in_flight=1)
+    assert [result.status for result in results] == ["quarantined"] + ["ok"] * 6 + ["quarantined"]
+    assert "too long" in results[0].reason
+    assert "content management policy" in results[7].reason
+
+
+FATAL = {
+    "key": (Say("Incorrect API key: sk-secret", status=401), "refused \\(401\\).*TEACHER_KEY"),
+    "model": (Say("The model `m` does not exist", status=404), "does not exist.*teacher.model"),
+    "quota": (Say("insufficient_quota: sk-secret", status=429), "no quota left"),
+    "parameter": (
+        Say("temperature 0 is not allowed for sk-secret", status=400),
+        "temperature 0 is not allowed for \\*",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FATAL)
+def test_what_no_request_can_pass_is_one_line_without_the_key(kind, ask, monkeypatch):
+    monkeypatch.setenv("TEACHER_KEY", "sk-secret")
+    say, expected = FATAL[kind]
+    server = ScriptedServer(lambda body, n: say)
+    with pytest.raises(UserError, match=expected) as caught:
+        ask(server, [request(n) for n in range(100)], api_key_env="TEACHER_KEY", max_in_flight=4)
+    assert server.headers[0]["authorization"] == "Bearer sk-secret"
+    line = str(caught.value)
+    assert "http://scripted/v1" in line
+    assert "sk-secret" not in line
+    assert "\n" not in line
+    assert len(server.bodies) <= 12
+
+
+def test_a_key_goes_only_where_it_was_named_for(ask, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
+    _, server, _ = ask(solve, [request(1)])
+    assert "sk-secret" not in json.dumps(server.headers)
+
+
+def test_a_missing_key_is_named_before_anything_is_sent(ask, monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UserError, match="OPENAI_API_KEY is not set"):
+        ask(solve, [request(1)], endpoint="https://api.openai.com/v1")
+
+
+def test_an_unreachable_teacher_is_one_line(tmp_path: Path):
+    options = TeacherOptions(endpoint="http://127.0.0.1:9/v1", model="m")
+    with (
+        Teacher(options, tmp_path / "c") as teacher,
+        pytest.raises(UserError, match="cannot be reached") as caught,
+    ):
+        teacher.ask([request(n) for n in range(50)])
+    assert "http://127.0.0.1:9/v1" in str(caught.value)
+
+
+def test_several_endpoints_share_the_load_and_stand_in_for_a_dead_one(tmp_path: Path):
+    def script(body, n):
+        say = solve(body)
+        say.delay = 0.01
+        return say
+
+    one, two = ScriptedServer(script), ScriptedServer(script)
+    with serve(one) as url_one, serve(two) as url_two:
+        urls = (url_one, url_two, "http://127.0.0.1:9/v1")
+        options = TeacherOptions(endpoint=urls, model="m", max_in_flight=8)
+        with Teacher(options, tmp_path / "c") as teacher:
+            results = teacher.ask([request(n) for n in range(100)])
+    assert answers(results) == [str(n) for n in range(100)]
+    assert len(one.bodies) + len(two.bodies) == 100
+    assert min(len(one.bodies), len(two.bodies)) > 25
+
+
+def test_real_connections_that_break_or_stall_are_retried(tmp_path: Path):
+    faults = [Say("x" * 50, reset=True), Say("never", delay=30), Say("oops", status=500)]
+    script = first_time(Say())
+
+    def faulty(body, n):
+        say = script(body, n)
+        return faults[question(body) % 3] if not say.text else say
+
+    with serve(ScriptedServer(faulty)) as url:
+        options = TeacherOptions(endpoint=url, model="m", timeout_s=0.5)
+        with Teacher(options, tmp_path / "c") as teacher:
+            results = teacher.ask([request(n) for n in range(12)])
+    assert answers(results) == [str(n) for n in range(12)]
+
+
+def test_the_teacher_answers_beside_a_running_event_loop(ask):
+    import asyncio
+
+    async def notebook():
+        return ask(solve, [request(1)])
+
+    results, _, _ = asyncio.run(notebook())
+    assert answers(results) == ["1"]
+
+
+def test_the_tutor_needs_its_app(tmp_path: Path):
+    with pytest.raises(UserError, match=r"teacher\.endpoint"):
+        Teacher(TeacherOptions(), tmp_path / "c")
+
+
+@pytest.mark.parametrize(
+    "endpoint", ["", "localhost:8000", "ftp://x/v1", [], ["tutor", "http://x/v1"], "http://u:p@x/v1"]
+)
+def test_an_endpoint_that_is_no_url_is_refused(endpoint):
+    with pytest.raises(ValueError, match="endpoint"):
+        TeacherOptions(endpoint=endpoint)
