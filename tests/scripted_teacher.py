@@ -34,14 +34,15 @@ class ScriptedTeacher:
         return [self._one(request) for request in requests]
 
     def _one(self, request: TeacherRequest) -> TeacherResult:
-        error = None
+        error, last = None, None
         for _ in range(2):
             self.asked.append(Asked(request, error))
             content = self.script(self.asked[-1])
             if content is None:
                 return TeacherResult(None, "owed", "connection refused", RowUsage())
             answer = request.schema.model_validate(content)
+            last = answer
             error = request.check(answer) if request.check else None
             if error is None:
                 return TeacherResult(answer, "ok", "", RowUsage())
-        return TeacherResult(None, "quarantined", error or "", RowUsage())
+        return TeacherResult(last, "quarantined", error or "", RowUsage())

@@ -35,7 +35,7 @@ def plus_minus(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def step_token(tmp_path_factory):
-    """A checkpoint laid out as Qwen2.5-Math-PRM's: `model.*`, and the head `score.0`, `score.2`, in shards."""
+    """A checkpoint laid out as Qwen2.5-Math-PRM's: `model.*`, and a head `score.0`, `score.2`, in shards."""
     import torch
     from safetensors.torch import save_file
     from transformers import AutoTokenizer, Qwen2Config, Qwen2Model

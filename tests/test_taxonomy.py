@@ -238,3 +238,8 @@ def test_the_room_is_imported_without_heavy_libraries():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_parents_are_named_as_listed():
+    taxonomy = SkillTaxonomy((Skill("Adding Up"), Skill("carrying", subject="a", parent="adding_up")))
+    assert taxonomy.parents == {("a", "carrying"): "Adding Up"}

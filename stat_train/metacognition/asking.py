@@ -1,7 +1,8 @@
 """Several questions a request, and what becomes of each when an answer is invalid."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from stat_train.teacher.request import Message, TeacherRequest, TeacherResult
@@ -14,9 +15,9 @@ Fault = Callable[[Any, str], str | None]
 
 
 class Asks(Protocol):
-    """What is needed of the teacher: `stat_train.teacher.Teacher` has it."""
+    """What is needed of the teacher: `stat_train.teacher.client.Teacher` has it."""
 
-    def ask(self, requests: Sequence[TeacherRequest], label: str) -> list[TeacherResult]:
+    def ask(self, requests: Iterable[TeacherRequest], label: str) -> list[TeacherResult]:
         """One result a request, in order."""
 
 
@@ -59,25 +60,6 @@ def in_batches(items: Sequence[Item], subject: Callable[[Item], str], size: int)
     ]
 
 
-class _Check:
-    """What the teacher is asked to mend in its answer to one batch; remembers the last answer seen."""
-
-    def __init__(self, batch: Batch[Any], fault: Fault) -> None:
-        self.batch, self.fault = batch, fault
-        self.last: Any = None
-
-    def __call__(self, answer: Any) -> str | None:
-        self.last = answer
-        found = [
-            f"{id!r} is no id of this request (they are {', '.join(self.batch.items)})"
-            for id in sorted({part.id for part in answer.answers} - self.batch.items.keys())
-        ]
-        found += [
-            f"{id}: {reply.reason}" for id, reply in _replies(self.batch, answer, self.fault) if reply.reason
-        ]
-        return "; ".join(found) or None
-
-
 def ask_batches(
     teacher: Asks,
     batches: Sequence[Batch[Item]],
@@ -95,19 +77,40 @@ def ask_batches(
     asked once more with the error text (unless `repair` is off). What is still invalid then is
     quarantined item by item; its valid neighbours in the batch are kept.
     """
-    checks = [_Check(batch, fault) for batch in batches]
-    requests = [
-        TeacherRequest(schema.task, render(batch), schema, sample=sample, check=check if repair else None)
-        for batch, check in zip(batches, checks, strict=True)
-    ]
-    for batch, check, result in zip(batches, checks, teacher.ask(requests, label=label), strict=True):
-        answer = check.last if result.status == "quarantined" else result.answer
-        if answer is None:
+
+    def request(batch: Batch[Item]) -> TeacherRequest:
+        check = partial(_faults, batch, fault) if repair else None
+        return TeacherRequest(schema.task, render(batch), schema, sample=sample, check=check)
+
+    results = teacher.ask(Requests(batches, request), label=label)
+    for batch, result in zip(batches, results, strict=True):
+        if result.answer is None:
             for item in batch.items.values():
                 yield Reply(item, None, result.status, result.reason)
         else:
-            for _, reply in _replies(batch, answer, fault):
+            for _, reply in _replies(batch, result.answer, fault):
                 yield reply
+
+
+class Requests(Generic[Item]):
+    """The requests of many items, each made when it is sent: prompts need not all fit into memory."""
+
+    def __init__(self, items: Sequence[Item], make: Callable[[Item], TeacherRequest]) -> None:
+        self._items, self._make = items, make
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __iter__(self) -> Iterator[TeacherRequest]:
+        return map(self._make, self._items)
+
+
+def _faults(batch: Batch[Any], fault: Fault, answer: Any) -> str | None:
+    """What the teacher is asked to mend in its answer to one batch."""
+    strangers = sorted({part.id for part in answer.answers} - batch.items.keys())
+    found = [f"{id!r} is no id of this request (they are {', '.join(batch.items)})" for id in strangers]
+    found += [f"{id}: {reply.reason}" for id, reply in _replies(batch, answer, fault) if reply.reason]
+    return "; ".join(found) or None
 
 
 def _replies(batch: Batch[Item], answer: Any, fault: Fault) -> Iterator[tuple[str, Reply[Item]]]:

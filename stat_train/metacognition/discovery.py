@@ -150,7 +150,7 @@ def _cluster(
     for check, result in zip(checks, teacher.ask(requests, label="clustering"), strict=True):
         if result.status == "owed":
             raise Unfinished(f"discovery: a clustering request is owed ({result.reason}); run again to go on")
-        usable = check.usable(check.last if result.status == "quarantined" else result.answer)
+        usable = check.usable(result.answer)
         for name, (description, _) in usable.items():
             clusters.setdefault(name, Skill(name, description, subject))
         taken = {member for _, members in usable.values() for member in members}
@@ -159,14 +159,12 @@ def _cluster(
 
 
 class _ClusterCheck:
-    """What is wrong with the clusters of one chunk of names; remembers the last answer seen."""
+    """What is wrong with the clusters of one chunk of names."""
 
     def __init__(self, names: list[str], at_most: int) -> None:
         self.names, self.at_most = names, at_most
-        self.last: Any = None
 
     def __call__(self, answer: Any) -> str | None:
-        self.last = answer
         members = [normalise(member) for cluster in answer.clusters for member in cluster.members]
         twice = sorted({member for member in members if members.count(member) > 1})
         found = [
