@@ -1,0 +1,1 @@
+"""Examples: reading, writing, splitting and keeping them clean."""

@@ -1,0 +1,119 @@
+"""Which of a user's columns hold what, and how one row becomes an Example."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, Literal, Self
+
+from pydantic import model_validator
+
+from stat_train.data.example import Example
+from stat_train.data.marks import boxed, hash_marked
+from stat_train.options import Options
+
+FIELDS = ("id", "question", "solution", "answer", "subject", "skills", "level")
+
+
+class Columns(Options):
+    """The user's names for the fields of an Example.
+
+    None takes the column of the field's own name if there is one; "" leaves the field
+    empty; any other name must be a column. Without ids, ids are made from the questions'
+    text. `answer_from` says where the final answer stands: in its own column, in the last
+    `\\boxed{}` of the solution, or behind the last `####` of the solution (as in GSM8K); a
+    solution without the mark leaves its row without an answer.
+    """
+
+    id: str | None = None
+    question: str = "question"
+    solution: str | None = None
+    answer: str | None = None
+    subject: str | None = None
+    skills: str | None = None
+    level: str | None = None
+    answer_from: Literal["column", "boxed", "####"] = "column"
+
+    @model_validator(mode="after")
+    def _one_source_of_the_answer(self) -> Self:
+        if self.answer_from != "column" and self.answer:
+            raise ValueError(f"answer_from: '{self.answer_from}' reads the solution; leave out answer")
+        return self
+
+    def resolve(self, present: list[str]) -> dict[str, str]:
+        """Field -> column for the fields that a file with these columns has.
+
+        Raises ValueError where a named column is missing.
+        """
+        resolved = {}
+        for field in FIELDS:
+            if field == "answer" and self.answer_from != "column":
+                continue
+            column = getattr(self, field)
+            if column is None and field in present:
+                resolved[field] = field
+            elif column:
+                if column not in present:
+                    raise ValueError(f"no column '{column}' for {field}; columns there: {', '.join(present)}")
+                resolved[field] = column
+        if self.answer_from != "column" and "solution" not in resolved:
+            raise ValueError(
+                f"answer_from '{self.answer_from}' needs a solution; columns there: {', '.join(present)}"
+            )
+        return resolved
+
+
+def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns: Columns) -> Example:
+    """One Example of one row; its id is "" where the row has none. ValueError says what is wrong."""
+    values = {field: row.get(column) for field, column in fields.items()}
+    question = _text(values.get("question"), fields["question"])
+    if question is None:
+        raise ValueError(f"field '{fields['question']}': the question is empty; fill it in or remove the row")
+    solution = _text(values.get("solution"), fields.get("solution", ""))
+    answer = _text(values.get("answer"), fields.get("answer", ""))
+    if columns.answer_from != "column":
+        marked = (boxed if columns.answer_from == "boxed" else hash_marked)(solution or "")
+        answer = marked[-1] if marked else None
+    used = set(fields.values())
+    meta = {
+        key: value for key, value in row.items() if key not in used and key != "meta" and value is not None
+    }
+    if isinstance(row.get("meta"), Mapping):
+        meta |= {key: value for key, value in row["meta"].items() if value is not None}
+    elif row.get("meta") is not None:
+        meta["meta"] = row["meta"]
+    return Example(
+        id=_text(values.get("id"), fields.get("id", "")) or "",
+        question=question,
+        solution=solution,
+        answer=answer,
+        subject=_text(values.get("subject"), fields.get("subject", "")) or "",
+        skills=_skills(values.get("skills"), fields.get("skills", "")),
+        level=_text(values.get("level"), fields.get("level", "")),
+        meta=meta,
+    )
+
+
+def content_id(question: str) -> str:
+    """An id that a question has wherever it stands."""
+    return "q-" + hashlib.sha256(question.encode()).hexdigest()[:16]
+
+
+def _text(value: Any, column: str) -> str | None:
+    """A cell as text, None where it is empty; a list of one is its element."""
+    if isinstance(value, list | tuple) and len(value) == 1:
+        value = value[0]
+    if value is None or (isinstance(value, float) and value != value):
+        return None
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        kind = type(value).__name__
+        raise ValueError(f"field '{column}': a {kind}; write it as text (or a number)")
+    return str(value).strip() or None
+
+
+def _skills(value: Any, column: str) -> tuple[str, ...]:
+    """A list of names, or one text with the names apart by ';'."""
+    if value is None or (isinstance(value, float) and value != value):
+        return ()
+    names = value.split(";") if isinstance(value, str) else value
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f'field \'{column}\': not a list of names; write ["a", "b"], or the text "a; b"')
+    return tuple(dict.fromkeys(name.strip() for name in names if name.strip()))

@@ -1,0 +1,95 @@
+"""JSON lines: one object a line, UTF-8, sorted keys, so that equal rows are equal bytes."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from stat_train.data.atomic import atomic_file, cannot_write
+from stat_train.errors import UserError
+
+
+def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
+    """Writes mappings or dataclasses atomically and returns their number."""
+    count = 0
+    with atomic_file(path) as file:
+        for count, row in enumerate(rows, start=1):  # noqa: B007
+            file.write(_line(row))
+    return count
+
+
+def append_jsonl(path: Path, batch: Iterable[Any]) -> None:
+    """Appends a whole batch and returns when it is on the disk.
+
+    A torn last line, left by a killed process, is cut off first: what
+    `read_jsonl(path, torn_tail_ok=True)` did not show is no part of the file.
+    """
+    path = Path(path)
+    payload = b"".join(_line(row) for row in batch)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(path, "a+b") as file:
+            file.truncate(_end_of_last_line(file))
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_jsonl(path: Path, *, torn_tail_ok: bool = False) -> Iterator[dict[str, Any]]:
+    """The objects of a JSONL file, in order; blank lines are skipped.
+
+    Raises UserError, naming the line, where a line is not one JSON object. With
+    `torn_tail_ok` a last line without its line break is still owed and not read:
+    for files of `append_jsonl`, whose writer may have been killed.
+    """
+    for _, row in numbered_rows(path, torn_tail_ok=torn_tail_ok):
+        yield row
+
+
+def numbered_rows(path: Path, *, torn_tail_ok: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read_jsonl`, each row with its line number (from 1)."""
+    try:
+        with open(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if torn_tail_ok and not line.endswith(b"\n"):
+                    return
+                if line.strip():
+                    yield number, _parse(path, number, line)
+    except FileNotFoundError as error:
+        raise UserError(f"{path}: no such file; check the path") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _line(row: Any) -> bytes:
+    return orjson.dumps(row, option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
+
+
+def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    try:
+        row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
+    except orjson.JSONDecodeError as error:
+        raise UserError(
+            f"{path}, line {number}: not JSON ({error.msg}, character {error.colno}); mend or remove the line"
+        ) from error
+    if not isinstance(row, dict):
+        kind = type(row).__name__
+        raise UserError(f"{path}, line {number}: a JSON {kind}; each line must be one object {{...}}")
+    return row
+
+
+def _end_of_last_line(file: Any) -> int:
+    """Offset behind the last line break: where the next whole line belongs."""
+    end: int = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - 65536)
+        file.seek(start)
+        newline = file.read(end - start).rfind(b"\n")
+        if newline >= 0:
+            return int(start + newline + 1)
+        end = start
+    return 0

@@ -1,0 +1,154 @@
+"""A user's data set, whatever its format, as Examples; each defect is one line that a user can act on."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from stat_train.data.columns import Columns, content_id, example_from_row
+from stat_train.data.example import Example
+from stat_train.data.jsonl import numbered_rows
+from stat_train.errors import UserError
+
+HUB_SOURCE = re.compile(r"(?P<name>[^@]+?)(?::(?P<config>[^:@/\\]+))?(?:@(?P<split>[^@:/\\]+))?")
+SUFFIXES = (".jsonl", ".ndjson", ".parquet", ".csv")
+
+
+def read_examples(
+    source: str | Path, columns: Columns | None = None, *, split_name: str = "data"
+) -> list[Example]:
+    """All rows of a data set, in order.
+
+    `source` is a .jsonl, .parquet or .csv file, or `name[:config][@split]`, where `name` is a
+    data set on the Hugging Face hub or a folder in the hub's layout. `split_name` is what the
+    recipe calls these rows; it stands in the messages. Raises UserError, naming the file, the row
+    (from 1; for JSONL the line), the field and the mend.
+    """
+    columns = columns or Columns()
+    where, kind, rows = _open(str(source))
+    numbered = list(rows)
+    if not numbered:
+        raise UserError(f"{split_name}: {where}: no rows; give a file that holds some")
+    present = list(dict.fromkeys(name for _, row in numbered for name in row))
+    try:
+        fields = columns.resolve(present)
+    except ValueError as error:
+        raise UserError(f"{split_name}: {where}: {error}") from error
+    examples: list[Example] = []
+    seen_ids: dict[str, int] = {}
+    repeats: Counter[str] = Counter()
+    for number, row in numbered:
+        at = f"{split_name}: {where}, {kind} {number}"
+        try:
+            example = example_from_row(row, fields, columns)
+        except ValueError as error:
+            raise UserError(f"{at}: {error}") from error
+        if "id" not in fields:
+            base = content_id(example.question)
+            repeats[base] += 1
+            example = replace(example, id=base if repeats[base] == 1 else f"{base}-{repeats[base]}")
+        elif not example.id:
+            raise UserError(
+                f"{at}: field '{fields['id']}': the id is empty; fill it in, or set columns.id to \"\""
+            )
+        elif example.id in seen_ids:
+            raise UserError(
+                f"{at}: field '{fields['id']}': id '{example.id}' stands already in {kind} "
+                f"{seen_ids[example.id]}; ids must be unique"
+            )
+        seen_ids[example.id] = number
+        examples.append(example)
+    if columns.answer_from != "column" and not any(example.answer for example in examples):
+        raise UserError(
+            f"{split_name}: {where}: field '{fields['solution']}': no row marks its answer by "
+            f"{columns.answer_from}; check columns.answer_from"
+        )
+    return examples
+
+
+def _open(source: str) -> tuple[str, str, Iterator[tuple[int, Mapping[str, Any]]]]:
+    """(name for messages, what a row is called, numbered rows)."""
+    path = Path(source)
+    suffix = path.suffix.lower()
+    if path.is_dir() or (suffix not in SUFFIXES and not path.is_file()):
+        return source, "row", _hub_rows(source)
+    if not path.is_file():
+        raise UserError(f"{source}: no such file; check the path")
+    if suffix in (".jsonl", ".ndjson"):
+        return source, "line", numbered_rows(path)
+    if suffix == ".parquet":
+        return source, "row", enumerate(_parquet_rows(path), start=1)
+    if suffix == ".csv":
+        return source, "row", enumerate(_csv_rows(path), start=1)
+    raise UserError(
+        f"{source}: format '{suffix}' is not read; give {', '.join(SUFFIXES)} or a folder in hub layout"
+    )
+
+
+def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        for batch in pq.ParquetFile(path).iter_batches():
+            yield from batch.to_pylist()
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{path}: not a Parquet file: {_first_line(error)}; write it again") from error
+
+
+def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            for number, row in enumerate(csv.DictReader(file, strict=True), start=1):
+                if None in row or None in row.values():
+                    raise UserError(
+                        f"{path}, row {number}: more or fewer cells than the header; quote cells with commas"
+                    )
+                yield row
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not CSV in UTF-8: {_first_line(error)}; save it anew") from error
+
+
+def _hub_rows(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    match = HUB_SOURCE.fullmatch(source)
+    if match is None:
+        raise UserError(f"{source}: neither a file nor name[:config][@split]; check the path")
+    name, config, split = match["name"], match["config"], match["split"]
+    return enumerate(_load_from_hub(source, name, config, split), start=1)
+
+
+def _load_from_hub(
+    source: str, name: str, config: str | None, split: str | None
+) -> Iterable[Mapping[str, Any]]:
+    looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
+    if looks_local and not Path(name).expanduser().is_dir():
+        raise UserError(f"{source}: no such file or folder; check the path")
+    try:
+        import datasets
+    except ImportError as error:
+        raise UserError(
+            f"{source}: hub data sets need the extra 'train'; pip install 'stat-train[train]'"
+        ) from error
+    path = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    try:
+        splits = datasets.load_dataset(path, config)
+    except Exception as error:  # the library raises many kinds, of the network, the folder and the files
+        raise UserError(
+            f"{source}: cannot be loaded: {_first_line(error)}; check name[:config][@split]"
+        ) from error
+    if split is None and len(splits) > 1:
+        raise UserError(
+            f"{source}: several splits ({', '.join(splits)}); name one, as {name}@{next(iter(splits))}"
+        )
+    chosen = split or next(iter(splits))
+    if chosen not in splits:
+        raise UserError(f"{source}: no split '{chosen}'; splits there: {', '.join(splits)}")
+    rows: Iterable[Mapping[str, Any]] = splits[chosen]
+    return rows
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

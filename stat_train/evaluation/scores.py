@@ -1,0 +1,121 @@
+"""How often the student was right: overall, per skill, per subject, per level."""
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stat_train.data.example import Example
+from stat_train.errors import UserError
+from stat_train.evaluation.intervals import Interval, bootstrap, wilson
+from stat_train.grading.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Accuracy over the questions that share a skill, subject or level."""
+
+    accuracy: float
+    ci95: Interval
+    n: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {"accuracy": self.accuracy, "ci95": list(self.ci95), "n": self.n}
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Accuracy (average@n where each question has n samples) over `n` questions.
+
+    `questions` maps each question's id to the share of its samples that are correct;
+    `verdicts` counts all answers; errors and timeouts count as not correct. `cut_off`
+    answers reached the token limit. Skills are keyed "subject/skill" where the data has
+    subjects (a name may recur in several, STAT §2.1).
+    """
+
+    accuracy: float
+    ci95: Interval
+    n: int
+    samples: int
+    per_skill: Mapping[str, Group]
+    per_subject: Mapping[str, Group]
+    per_level: Mapping[str, Group]
+    verdicts: Mapping[str, int]
+    cut_off: int
+    questions: Mapping[str, float]
+
+    def to_json(self) -> dict[str, Any]:
+        """All but the single questions."""
+        return {
+            "accuracy": self.accuracy,
+            "ci95": list(self.ci95),
+            "n": self.n,
+            "samples": self.samples,
+            "per_skill": {name: group.to_json() for name, group in self.per_skill.items()},
+            "per_subject": {name: group.to_json() for name, group in self.per_subject.items()},
+            "per_level": {name: group.to_json() for name, group in self.per_level.items()},
+            "verdicts": dict(self.verdicts),
+            "cut_off": self.cut_off,
+        }
+
+
+def score(
+    examples: Sequence[Example],
+    verdicts: Sequence[Verdict] | Sequence[Sequence[Verdict]],
+    *,
+    cut_off: int = 0,
+    seed: int = 0,
+) -> Scores:
+    """Scores of `verdicts`: one, or a list of samples, for each example, in the examples' order.
+
+    Intervals are Wilson's for one sample a question, else a bootstrap over questions.
+    Raises UserError where there is nothing to score.
+    """
+    if not examples:
+        raise UserError("evaluation: no questions to score; give a split that holds some")
+    samples: list[Sequence[Verdict]] = [
+        [verdict] if isinstance(verdict, str) else verdict for verdict in verdicts
+    ]
+    if len(samples) != len(examples) or not all(samples):
+        raise ValueError(
+            f"{len(examples)} questions, {len(samples)} lists of verdicts; each needs one or more"
+        )
+    if len({example.id for example in examples}) != len(examples):
+        raise ValueError("question ids must be unique")
+    single = all(len(answers) == 1 for answers in samples)
+    shares = [sum(answer == "correct" for answer in answers) / len(answers) for answers in samples]
+    overall = _group(shares, single, seed)
+    counts = Counter(answer for answers in samples for answer in answers)
+    return Scores(
+        accuracy=overall.accuracy,
+        ci95=overall.ci95,
+        n=overall.n,
+        samples=counts.total(),
+        per_skill=_groups([_skill_keys(example) for example in examples], shares, single, seed),
+        per_subject=_groups([(e.subject,) if e.subject else () for e in examples], shares, single, seed),
+        per_level=_groups([(e.level,) if e.level else () for e in examples], shares, single, seed),
+        verdicts={verdict: counts[verdict] for verdict in ("correct", "wrong", "error", "timeout")},
+        cut_off=cut_off,
+        questions={example.id: share for example, share in zip(examples, shares, strict=True)},
+    )
+
+
+def _skill_keys(example: Example) -> tuple[str, ...]:
+    prefix = f"{example.subject}/" if example.subject else ""
+    return tuple(prefix + skill for skill in dict.fromkeys(example.skills))
+
+
+def _groups(
+    keys: Sequence[Sequence[str]], shares: Sequence[float], single: bool, seed: int
+) -> dict[str, Group]:
+    members: defaultdict[str, list[float]] = defaultdict(list)
+    for names, share in zip(keys, shares, strict=True):
+        for name in names:
+            members[name].append(share)
+    return {name: _group(members[name], single, seed) for name in sorted(members)}
+
+
+def _group(shares: Sequence[float], single: bool, seed: int) -> Group:
+    n = len(shares)
+    interval = wilson(round(sum(shares)), n) if single else bootstrap(shares, seed=seed)
+    return Group(accuracy=sum(shares) / n, ci95=interval, n=n)

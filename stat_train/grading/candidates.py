@@ -1,0 +1,76 @@
+"""The final answer of a free text: marked, stated, or else the last value written.
+
+A text that offers several different values ("the answer is 3 or 4", boxes that differ) has
+all of them as its answer, joined by " or ", and so is right for none.
+"""
+
+import re
+from collections.abc import Callable
+
+from stat_train.data.marks import boxed, hash_marked, stated
+
+NUMBER = (
+    r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?|[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,2})?"
+    r"(?![0-9]|[eE][+-]?[0-9])"
+)
+SIGN = r"(?:[-−+]|(?<=[=(:])[-−][ \t]+|(?<=[=(:] )[-−][ \t]+)?"
+SIGNED = rf"{SIGN}(?:\\?[$€£¥][ \t]*)?[-−]?{NUMBER}"
+FRACTION = r"(?:[-−][ \t]*)?\\[dtc]?frac\{[^{}]*\}\{[^{}]*\}"
+MIXED = rf"{SIGNED}[ \t]+[0-9]+/[0-9]+"
+TERM = rf"(?:{FRACTION}|{MIXED}|{SIGNED})"
+EXPRESSION = rf"{TERM}(?:[ \t]*[-−+*/×÷^:][ \t]*{TERM})*(?:[ \t]*(?:\\?%|percent\b))?"
+NOT_INSIDE = r"(?<![\w.:/^])"
+NUMERIC_VALUE = re.compile(NOT_INSIDE + EXPRESSION)
+ALTERNATIVE = re.compile(
+    r"[ \t]*(?:,?[ \t]*(?:or|and)\b|,|/)[ \t]*|(?:[ \t]+[^\W\d]+){1,3},?[ \t]+or\b[ \t]*"
+)
+EQUALS = re.compile(r"(?<![<>!:=])=(?!=)")
+TAIL = 4000
+
+
+def marked_answers(text: str) -> list[str]:
+    """The boxed answers, else those behind `####`, in order."""
+    return boxed(text) or [answer for answer in hash_marked(text) if not re.match(r"[A-Za-z]{3}", answer)]
+
+
+def last_values(text: str) -> list[str]:
+    """The values that an unmarked text ends with: more than one where it wavers between them."""
+    statements = stated(text)
+    if statements:
+        return [found for statement in statements for found in first_chain(last_side(statement))]
+    return last_chain(text[-TAIL:])
+
+
+def first_chain(text: str, value: re.Pattern[str] = NUMERIC_VALUE) -> list[str]:
+    """The first value and the alternatives beside it ("3 or 4")."""
+    chains = _chains(text, value)
+    return chains[0] if chains else []
+
+
+def last_chain(text: str, value: re.Pattern[str] = NUMERIC_VALUE) -> list[str]:
+    """The last value and the alternatives beside it."""
+    chains = _chains(text, value)
+    return chains[-1] if chains else []
+
+
+def joined(answers: list[str], value: Callable[[str], object]) -> str | None:
+    """One answer; those of different value with " or " between; None without any."""
+    distinct = {value(answer): answer for answer in reversed(answers)}
+    return " or ".join(reversed(distinct.values())) or None
+
+
+def last_side(statement: str) -> str:
+    """What stands right of the last plain "=": "4 + 2 = 6" states 6."""
+    return EQUALS.split(statement)[-1]
+
+
+def _chains(text: str, value: re.Pattern[str]) -> list[list[str]]:
+    chains: list[list[str]] = []
+    end = -1
+    for match in value.finditer(text):
+        if chains and ALTERNATIVE.fullmatch(text, end, match.start()):
+            chains[-1].append(match[0])
+        else:
+            chains.append([match[0]])
+        end = match.end()
+    return chains

@@ -1,0 +1,92 @@
+"""Mathematical equality by math-verify. `compare` runs in a worker: it may take for ever."""
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from stat_train.data.marks import stated
+from stat_train.grading.candidates import (
+    EXPRESSION,
+    first_chain,
+    joined,
+    last_chain,
+    last_side,
+    marked_answers,
+)
+from stat_train.grading.verdict import Verdict
+
+DELIMITED = r"\$[^$\n]+\$|\\\([^\n]+?\\\)|\\\[[^$]+?\\\]"
+VALUE = re.compile(rf"(?:{DELIMITED}|(?<![\w.:/^{{\\]){EXPRESSION}(?![A-Za-z(]|[ \t]?\\[a-zA-Z]))")
+FORMULA = re.compile(r"[A-Za-z]{0,2}(?:[^A-Za-z]+(?:[A-Za-z]{1,2}(?![A-Za-z])|and|or|pi)?)*")
+OR = re.compile(r"(?<!\{)[ \t]*\bor\b[ \t]*(?!\})")
+TAIL = 4000
+LONGEST_ANSWER = 2000
+
+
+def extract(text: str) -> str | None:
+    """The answer boxed, else behind `####`, else stated ("the answer is"), else the last value."""
+    answers = marked_answers(text)
+    if not answers:
+        answers = [answer for statement in stated(text) for answer in _stated_values(statement)]
+    if not answers:
+        answers = last_chain(text[-TAIL:], VALUE)
+    return joined(
+        [bare for answer in answers if (bare := _bare(answer))], lambda answer: answer.replace(" ", "")
+    )
+
+
+def compare(answer: str, gold: str) -> tuple[Verdict, str | None]:
+    """(verdict, reason of an error). Each alternative must be right, or all together be the gold."""
+    gold = _bare(gold)
+    if not _parsed(gold):
+        return "error", "the gold answer cannot be parsed"
+    verdict, reason = _verify(answer, gold)
+    alternatives = OR.split(answer)
+    if verdict == "correct" or len(alternatives) == 1:
+        return verdict, reason
+    verdicts = [_verify(alternative, gold) for alternative in alternatives]
+    return next((found for found in verdicts if found[0] != "correct"), ("correct", None))
+
+
+def _verify(answer: str, gold: str) -> tuple[Verdict, str | None]:
+    """math-verify's own verdict; what it would call wrong because it failed is an error."""
+    from math_verify import verify
+
+    expected, found = _parsed(gold), _parsed(answer)
+    if set(_texts(expected)) & set(_texts(found)):
+        return "correct", None
+    try:
+        right = verify(expected, found, timeout_seconds=None, raise_on_error=True)
+    except (Exception, RecursionError) as error:
+        return "error", f"{type(error).__name__}: {error}"[:200]
+    return ("correct" if right else "wrong"), None
+
+
+@lru_cache(maxsize=20_000)
+def _parsed(answer: str) -> list[Any]:
+    from math_verify import parse
+
+    parsed: list[Any] = parse(f"\\boxed{{{answer}}}", parsing_timeout=None)
+    return parsed
+
+
+def _texts(parsed: list[Any]) -> list[str]:
+    return [item.strip() for item in parsed if isinstance(item, str) and item.strip()]
+
+
+def _stated_values(statement: str) -> list[str]:
+    statement = statement.rstrip(".,;:!? ")
+    if re.search(DELIMITED, statement):
+        return first_chain(statement, re.compile(DELIMITED))
+    statement = last_side(statement).strip()
+    if "\\" in statement or FORMULA.fullmatch(statement):
+        return [statement]
+    return first_chain(statement, VALUE) or [statement]
+
+
+def _bare(answer: str) -> str:
+    """Without the math delimiters around it."""
+    match = re.fullmatch(r"\$+(.*?)\$+|\\\((.*)\\\)|\\\[(.*)\\\]", answer.strip(), re.DOTALL)
+    return (
+        (next(part for part in match.groups() if part is not None) if match else answer).strip().rstrip(".")
+    )

@@ -1,0 +1,102 @@
+"""One number as the answer: 1,234; $5; 3/4; 1 1/2; 50%; 5 apples."""
+
+import re
+from fractions import Fraction
+
+from stat_train.grading.candidates import (
+    SIGNED,
+    first_chain,
+    joined,
+    last_side,
+    last_values,
+    marked_answers,
+)
+
+RELATIVE_TOLERANCE = Fraction(1, 10**6)
+LONGEST_NUMBER = 200
+LONGEST_TEXT = 100_000
+PLAIN = re.compile(rf"(?P<whole>{SIGNED})(?:[ \t]+(?P<top>[0-9]+)/(?P<bottom>[0-9]+))?")
+RATIO = re.compile(rf"(?P<top>{SIGNED})[ \t]*/[ \t]*(?P<bottom>{SIGNED})")
+LATEX_FRACTION = re.compile(r"(?P<sign>[-−]?)[ \t]*\\[dtc]?frac\{(?P<top>[^{}]*)\}\{(?P<bottom>[^{}]*)\}")
+DROPPED = re.compile(r"\\!|\\?[$€£¥]|\*\*|\\(?:left|right)(?![a-zA-Z])")
+SPACING = re.compile(r"\\[,;: ()\[\]]|~|\\(?:text|mathrm|mbox)\{[^{}]*\}")
+SHORT_FRACTION = re.compile(r"(\\[dtc]?frac)\s*([0-9])\s*([0-9])")
+
+
+def extract(text: str) -> str | None:
+    """The final number as written: boxed, behind `####`, stated ("the answer is"), else the last."""
+    marked = marked_answers(text)
+    if marked:
+        return joined([_as_value(answer) for answer in marked], _value)
+    return joined(last_values(_plain(text[-LONGEST_TEXT:])), _value)
+
+
+def same(a: str, b: str) -> bool:
+    """Equal to a relative 1e-6; where just one has a per cent sign, 50% is 50 and 0.5."""
+    first, second = parse(a), parse(b)
+    if first is None or second is None:
+        return False
+    if first[1] == second[1]:
+        return _close(first[0], second[0])
+    percent, plain = (first[0], second[0]) if first[1] else (second[0], first[0])
+    return _close(percent, plain) or _close(percent / 100, plain)
+
+
+def gradable(gold: str) -> bool:
+    return parse(gold) is not None
+
+
+def parse(text: str) -> tuple[Fraction, bool] | None:
+    """(value, whether in per cent), None where the text is not one number."""
+    values = set(first_chain(_plain(text)))
+    if len(values) != 1:
+        return None
+    value = values.pop()
+    number = re.sub(r"[ \t]*(?:\\?%|percent)$", "", value)
+    parsed = _number(number) if len(number) <= LONGEST_NUMBER else None
+    return None if parsed is None else (parsed, number != value)
+
+
+def _as_value(answer: str) -> str:
+    """A marked answer's number without its unit, where it holds one."""
+    return joined(first_chain(last_side(_plain(answer))), _value) or answer
+
+
+def _value(text: str) -> object:
+    return parse(text) or text
+
+
+def _plain(text: str) -> str:
+    """Without LaTeX's spacing, math delimiters and currency signs."""
+    text = DROPPED.sub("", text.replace("{,}", ","))
+    return SHORT_FRACTION.sub(r"\1{\2}{\3}", SPACING.sub(" ", text))
+
+
+def _number(text: str) -> Fraction | None:
+    if match := LATEX_FRACTION.fullmatch(text):
+        top, bottom = _number(match["top"].strip()), _number(match["bottom"].strip())
+        if top is None or not bottom:
+            return None
+        return -top / bottom if match["sign"] else top / bottom
+    if match := RATIO.fullmatch(text):
+        top, bottom = _decimal(match["top"]), _decimal(match["bottom"])
+        return top / bottom if bottom else None
+    if match := PLAIN.fullmatch(text):
+        whole = _decimal(match["whole"])
+        if match["top"] is None:
+            return whole
+        if int(match["bottom"]) == 0:
+            return None
+        part = Fraction(int(match["top"]), int(match["bottom"]))
+        return whole - part if text.lstrip().startswith(("-", "−")) else whole + part
+    return None
+
+
+def _decimal(text: str) -> Fraction:
+    digits = re.sub(r"[,\s+]", "", text).replace("−", "-")
+    negative = digits.startswith("-")
+    return Fraction(digits.lstrip("-")) * (-1 if negative else 1)
+
+
+def _close(a: Fraction, b: Fraction) -> bool:
+    return abs(a - b) <= RELATIVE_TOLERANCE * max(abs(a), abs(b))
