@@ -39,9 +39,10 @@ def stat_sel(
     One pair never holds a question twice in one round. `draw="shared"` takes the questions of
     Skill-Map[skill] in the order of how many of the difficult question's other labels they share, at
     random among equals. With `unique`, the questions drawn least often come before all that. A skill
-    with fewer than k questions is filled from its neighbours: the skills under the same parent
-    (`parents`), then those that most often stand beside it in the pool, then the difficult question's own
-    labels; the notes say so. Raises UserError where nothing can be drawn.
+    with fewer than k questions is filled from its neighbours: its family by `parents` (the skills under
+    the same parent, that parent, the skills under it), then those that most often stand beside it in the
+    pool, then the difficult question's own labels; the notes say so. Raises UserError where nothing can
+    be drawn.
     """
     by_id = {question.id: question for question in questions}
     pairs = [(by_id[id_], skill) for id_, skills in missing.items() for skill in skills]
@@ -107,17 +108,22 @@ class _Source:
 
     def _near(self, wanted: Skill, question: Example) -> Iterator[Skill]:
         if wanted not in self._neighbours:
-            parent = self.parents.get(wanted)
-            siblings = sorted(
-                skill for skill in self.parents if parent and self._family(skill) == (wanted[0], parent)
-            )
             beside = Counter(label for row in self.rows.get(wanted, ()) for label in self.pool[row].skills)
-            self._neighbours[wanted] = [*siblings, *((wanted[0], label) for label, _ in beside.most_common())]
+            self._neighbours[wanted] = [
+                *self._family(wanted),
+                *((wanted[0], label) for label, _ in beside.most_common()),
+            ]
         own = ((wanted[0], label) for label in question.skills)
         return (skill for skill in dict.fromkeys([*self._neighbours[wanted], *own]) if skill != wanted)
 
-    def _family(self, skill: Skill) -> Skill:
-        return (skill[0], self.parents[skill])
+    def _family(self, skill: Skill) -> list[Skill]:
+        """The skills under the same parent, that parent, and the skills under `skill`."""
+        subject, name = skill
+        parent = self.parents.get(skill)
+        own = sorted(its for its in self.parents if its[0] == subject)
+        siblings = [its for its in own if parent is not None and self.parents[its] == parent]
+        above = [] if parent is None else [(subject, parent)]
+        return [*siblings, *above, *(its for its in own if self.parents[its] == name)]
 
     def notes(self) -> list[str]:
         """One line for each skill that had too few questions."""

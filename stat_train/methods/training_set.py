@@ -35,10 +35,15 @@ class TrainingSet:
         return len(self.rows)
 
     def counts(self) -> dict[str, Any]:
-        """Pairs, distinct questions among them, and pairs per skill where a skill was the reason."""
+        """Pairs, distinct questions among them, pairs drawn from a neighbour of their skill, pairs per skill."""
         skills = Counter(row.lineage["skill"] for row in self.rows if "skill" in row.lineage)
         unique = len({row.lineage["source_id"] for row in self.rows})
-        return {"pairs": len(self.rows), "unique": unique, "per_skill": dict(sorted(skills.items()))}
+        return {
+            "pairs": len(self.rows),
+            "unique": unique,
+            "backed_off": sum("drawn_from" in row.lineage for row in self.rows),
+            "per_skill": dict(sorted(skills.items())),
+        }
 
     def write(self, path: Path) -> None:
         """One JSON object a line, keys sorted: the same set is the same bytes."""
