@@ -1,0 +1,46 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+RECIPE ?= recipes/demo.yaml
+SET ?=
+STAT := .venv/bin/stat-train
+ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
+comma := ,
+
+.PHONY: help setup demo test lint label answer diagnose profile select sft evaluate clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@echo "  RECIPE=recipes/mine.yaml chooses a recipe, SET='sft.epochs=2' overrides parts of it."
+
+setup: .venv/ready ## make the virtual environment .venv and install everything into it
+
+.venv/ready: pyproject.toml
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train,report,dev]'
+	@touch $@
+
+demo: setup ## run recipes/demo.yaml from data to evidence (CONTROLS=all: with all controls)
+	$(STAT) run recipes/demo.yaml $(ARMS) $(SET)
+
+test: setup ## run the tests
+	.venv/bin/python -m pytest
+
+lint: setup ## check style and types
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+label: setup ## label the questions of RECIPE with skills
+answer: setup ## let the student answer the validation split
+diagnose: setup ## name the skills that its difficult answers lack
+profile: setup ## build and show the Missing-Skill-Profile
+select: setup ## draw the training set of each arm
+sft: setup ## train the student on each of them
+evaluate: setup ## score the start and each arm
+label answer diagnose profile select sft evaluate:
+	$(STAT) $@ $(RECIPE) $(SET)
+
+clean: ## remove caches and build leftovers (runs/ and .venv stay)
+	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -not -path './.venv/*' -prune -exec rm -rf {} +
