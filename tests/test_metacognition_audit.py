@@ -13,7 +13,8 @@ from stat_train.metacognition.agreement import cohen_kappa, jaccard_distance, kr
 from stat_train.metacognition.audit import AuditOptions, audit, compare
 from stat_train.metacognition.labelling import LabellingOptions
 from stat_train.metacognition.show import audit_report
-from stat_train.metacognition.taxonomy import Skill, SkillTaxonomy
+from stat_train.metacognition.skill import Skill
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.metacognition.usage import Proposal, proposals, usage
 from stat_train.teacher.prompts import Prompts
 

@@ -9,7 +9,7 @@ from stat_train.data.example import Example
 from stat_train.errors import Unfinished, UserError
 from stat_train.metacognition.discovery import DiscoveryOptions, discover
 from stat_train.metacognition.labelling import LabellingOptions, label
-from stat_train.metacognition.taxonomy import Skill
+from stat_train.metacognition.skill import Skill
 from stat_train.teacher.prompts import Prompts
 
 

@@ -9,7 +9,8 @@ from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.metacognition.diagnosis import DiagnosisOptions, diagnose
 from stat_train.metacognition.labelling import LabellingOptions, label
-from stat_train.metacognition.taxonomy import Skill, SkillTaxonomy
+from stat_train.metacognition.skill import Skill
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.student.response import Response
 from stat_train.teacher.prompts import Prompts
 

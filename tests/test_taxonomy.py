@@ -8,8 +8,9 @@ import pytest
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
+from stat_train.metacognition.skill import Change, Skill, normalise
 from stat_train.metacognition.skill_map import SkillMap
-from stat_train.metacognition.taxonomy import Change, Skill, SkillTaxonomy, normalise
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 
 YAML = """
 skills:

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 from stat_train.metacognition.diagnosis import Diagnosis
-from stat_train.metacognition.taxonomy import SkillKey
+from stat_train.metacognition.skill import SkillKey
 
 
 def cohen_kappa(first: Sequence[bool], second: Sequence[bool]) -> float | None:

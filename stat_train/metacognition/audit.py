@@ -12,7 +12,8 @@ from stat_train.errors import UserError
 from stat_train.metacognition.agreement import cohen_kappa, krippendorff_alpha
 from stat_train.metacognition.asking import Asks
 from stat_train.metacognition.labelling import Labelling, LabellingOptions, label
-from stat_train.metacognition.taxonomy import SkillKey, SkillTaxonomy
+from stat_train.metacognition.skill import SkillKey
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.metacognition.usage import Proposal, Usage, proposals, usage
 from stat_train.options import Options
 from stat_train.teacher.prompts import Prompts

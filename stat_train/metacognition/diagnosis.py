@@ -11,7 +11,8 @@ from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.metacognition.asking import Asks, Batch, Unanswered, ask_batches, in_batches
 from stat_train.metacognition.labelling import list_fault, skill_blocks
-from stat_train.metacognition.taxonomy import SkillKey, SkillTaxonomy
+from stat_train.metacognition.skill import SkillKey
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.options import Options
 from stat_train.student.response import Response
 from stat_train.teacher.prompts import Prompts

@@ -11,7 +11,8 @@ from stat_train.data.example import Example
 from stat_train.errors import Unfinished, UserError
 from stat_train.metacognition.asking import Asks, Batch, Unanswered, ask_batches, in_batches
 from stat_train.metacognition.labelling import NO_SKILL
-from stat_train.metacognition.taxonomy import Skill, SkillTaxonomy, normalise
+from stat_train.metacognition.skill import Skill, normalise
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.options import Options
 from stat_train.teacher.prompts import Prompts
 from stat_train.teacher.request import Message, TeacherRequest

@@ -10,7 +10,8 @@ from pydantic import Field
 from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.metacognition.asking import Asks, Batch, Unanswered, ask_batches, in_batches
-from stat_train.metacognition.taxonomy import SkillKey, SkillTaxonomy
+from stat_train.metacognition.skill import SkillKey
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.options import Options
 from stat_train.teacher.prompts import Prompts
 from stat_train.teacher.request import Message

@@ -12,7 +12,7 @@ from stat_train.errors import UserError
 from stat_train.metacognition.agreement import skill_agreement
 from stat_train.metacognition.diagnosis import Diagnosis
 from stat_train.metacognition.intervals import interval
-from stat_train.metacognition.taxonomy import SkillKey
+from stat_train.metacognition.skill import SkillKey
 
 if TYPE_CHECKING:
     import pandas as pd

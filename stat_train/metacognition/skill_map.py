@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from stat_train.data.example import Example
-from stat_train.metacognition.taxonomy import SkillKey
+from stat_train.metacognition.skill import SkillKey
 
 
 class SkillMap(Mapping[SkillKey, Sequence[str]]):

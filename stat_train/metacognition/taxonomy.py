@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import re
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,31 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from stat_train.errors import UserError
+from stat_train.metacognition.skill import Change, Skill, SkillKey, normalise
+from stat_train.metacognition.taxonomy_check import check_skills
 from stat_train.metacognition.taxonomy_file import read_taxonomy_file, write_taxonomy_file
 
-SkillKey = tuple[str, str]
-"""(subject, skill): equal names in two subjects are two skills."""
-
-
-@dataclass(frozen=True, slots=True)
-class Skill:
-    """One named skill. `subject` "" serves every subject; `parent` is another skill's name."""
-
-    name: str
-    description: str = ""
-    subject: str = ""
-    aliases: tuple[str, ...] = ()
-    parent: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One edit of a taxonomy: the skills `before` became the skills `after`."""
-
-    change: Literal["merge", "split", "rename"]
-    subject: str
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+__all__ = ["Skill", "SkillTaxonomy"]
 
 
 @dataclass(frozen=True)
@@ -52,7 +30,7 @@ class SkillTaxonomy:
     source: str = "taxonomy"
 
     def __post_init__(self) -> None:
-        _check(self.entries, self.source)
+        check_skills(self.entries, self.source)
 
     @classmethod
     def read(cls, path: Path | str) -> "SkillTaxonomy":
@@ -88,9 +66,11 @@ class SkillTaxonomy:
 
     @property
     def parents(self) -> dict[SkillKey, str]:
-        """(subject, skill) -> the name of its parent, for the skills that have one."""
+        """(subject, skill) -> the listed name of its parent, for the skills that have one."""
         return {
-            (skill.subject, skill.name): skill.parent for skill in self.entries if skill.parent is not None
+            (skill.subject, skill.name): self.resolve(skill.parent, skill.subject) or skill.parent
+            for skill in self.entries
+            if skill.parent is not None
         }
 
     def skills(self, subject: str = "") -> tuple[Skill, ...]:
@@ -218,67 +198,3 @@ class SkillTaxonomy:
             }
             for subject, listed in self._listed.items()
         }
-
-
-def normalise(name: str) -> str:
-    """The spelling that decides whether two names are the same: lower case, words joined by underscores."""
-    return re.sub(r"[\s_\-‐-―]+", "_", unicodedata.normalize("NFKC", name).casefold()).strip("_")
-
-
-def _check(entries: Sequence[Skill], source: str) -> None:
-    if not entries:
-        raise UserError(f"{source}: no skills; list one at least under `skills:`")
-    numbered = list(enumerate(entries, start=1))
-    for number, skill in numbered:
-        for word in (skill.name, *skill.aliases):
-            if not normalise(word):
-                raise UserError(
-                    f"{source}: skill {number}: an empty name or alias; give it a name or remove it"
-                )
-    owners: dict[tuple[str, str], int] = {}
-    subjects = {normalise(skill.subject) for skill in entries}
-    for number, skill in numbered:
-        own = normalise(skill.subject)
-        for word in dict.fromkeys(map(normalise, (skill.name, *skill.aliases))):
-            for subject in [own] if own else subjects:
-                first = owners.setdefault((subject, word), number)
-                if first != number:
-                    raise UserError(
-                        f"{source}: skill {number} {skill.name!r}: {word!r} is already the name or an alias "
-                        f"of skill {first} {entries[first - 1].name!r}; merge the two or rename one"
-                    )
-    _check_parents(entries, source)
-
-
-def _check_parents(entries: Sequence[Skill], source: str) -> None:
-    places = {
-        (normalise(skill.subject), normalise(skill.name)): number for number, skill in enumerate(entries)
-    }
-
-    def parent_of(number: int) -> int | None:
-        skill = entries[number]
-        if skill.parent is None:
-            return None
-        name = normalise(skill.parent)
-        found = places.get((normalise(skill.subject), name), places.get(("", name)))
-        if found is None:
-            raise UserError(
-                f"{source}: skill {number + 1} {skill.name!r}: parent {skill.parent!r} is no skill of "
-                "its subject; list it or remove `parent`"
-            )
-        return found
-
-    done: set[int] = set()
-    for start in range(len(entries)):
-        path: list[int] = []
-        at: int | None = start
-        while at is not None and at not in done:
-            if at in path:
-                circle = " -> ".join(entries[number].name for number in [*path[path.index(at) :], at])
-                raise UserError(
-                    f"{source}: skill {at + 1} {entries[at].name!r}: its parents go round in a circle "
-                    f"({circle}); remove one `parent`"
-                )
-            path.append(at)
-            at = parent_of(at)
-        done.update(path)

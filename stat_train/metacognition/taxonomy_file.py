@@ -10,7 +10,7 @@ from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
 
 if TYPE_CHECKING:
-    from stat_train.metacognition.taxonomy import Change, Skill
+    from stat_train.metacognition.skill import Change, Skill
 
 SKILL_FIELDS: dict[str, type] = {
     "name": str,
