@@ -58,10 +58,10 @@ _SPELLINGS = (
     (r"\\div|[÷∕]", "/"),
     (r"[−–—]", "-"),
     (r"\s*(?:->|→|⇒|=>|\bis equal to\b|\bequals?\b|\bmakes\b|\bgives\b)\s*", " = "),
-    (r"(?<=\d)\s+(?:plus)\s+(?=\d)", " + "),
-    (r"(?<=\d)\s+(?:minus)\s+(?=\d)", " - "),
-    (r"(?<=\d)\s+(?:times|multiplied by)\s+(?=\d)", " * "),
-    (r"(?<=\d)\s+(?:divided by)\s+(?=\d)", " / "),
+    (r"(?<=[\w)%])\s+plus\s+(?=\d)", " + "),
+    (r"(?<=[\w)%])\s+minus\s+(?=\d)", " - "),
+    (r"(?<=[\w)%])\s+(?:times|multiplied by)\s+(?=\d)", " * "),
+    (r"(?<=[\w)%])\s+divided by\s+(?=\d)", " / "),
     (r"(?<=\d),(?=\d{3}\b)", ""),
     (r"\b(\d{1,2}):00\b", r"\1"),
     (r"(?<=[\d)%])\s*[xX]\s*(?=[\d(])", " * "),
@@ -75,7 +75,7 @@ _TERM = rf"[ \t]*\(*[ \t]*-?\d+(?:\.\d+)?[ \t]*%?{_UNIT}\)*{_UNIT}"
 _SIDE = rf"{_TERM}(?:[-+*/]{_TERM})*"
 _EQUALITY = re.compile(rf"{_SIDE}(?:(?:=|\bis\b|\bare\b){_SIDE})+", re.IGNORECASE)
 _TOKEN = re.compile(r"\d+(?:\.\d+)?[ \t]*%?|[-+*/()]|=|\bis\b|\bare\b", re.IGNORECASE)
-_NUMBER = r"(-?\d+(?:\.\d+)?)"
+_NUMBER = r"(?<![\w.])(-?\d+(?:\.\d+)?)"
 _MARKED = re.compile(rf"####[^\d\n-]*{_NUMBER}")
 _BOXED = re.compile(rf"boxed\{{[^\d{{}}-]*{_NUMBER}")
 _SAID = re.compile(rf"answer(?:\s+is|\s*[:=])[^\d\n.-]*{_NUMBER}", re.IGNORECASE)

@@ -25,8 +25,8 @@ def synthesize(request: TutorRequest) -> Synthesize:
     targets = list(request.of("skill"))
     if len(targets) != 1:
         raise RefusalError(f"block {targets[1]}: there are {len(targets)} skills; name one, the target")
-    wanted = vocabulary().under(targets[0])
-    if not wanted:
+    wanted = vocabulary().own(targets[0])
+    if wanted is None:
         raise RefusalError(f"block {targets[0]}: no skill of the tutor's domain (school arithmetic)")
     references = request.of("reference_question")
     known = [understand(id, question) for id, question in references.items()]
@@ -64,7 +64,7 @@ def rewrite(request: TutorRequest) -> Rewrite:
     return Rewrite(answers=answers)
 
 
-def _new_questions(wanted: frozenset[str], known: list[Problem], draw: Random) -> list[str]:
+def _new_questions(wanted: str, known: list[Problem], draw: Random) -> list[str]:
     domain = default_parser().domain
     ordinary = [kind for kind in domain.types if not kind.ood]
     types = {problem.type for problem in known}
@@ -74,12 +74,12 @@ def _new_questions(wanted: frozenset[str], known: list[Problem], draw: Random) -
     for attempt in range(MOST_DRAWS):
         kind = draw.choice(near if near and attempt < MOST_DRAWS // 4 else ordinary)
         problem = domain.problem(kind, draw.choice(kind.wordings), draw)
-        if wanted.intersection(problem.skills) and problem.question not in taken:
+        if wanted in problem.skills and problem.question not in taken:
             new.append(problem.question)
             taken.add(problem.question)
         if len(new) == NEW_QUESTIONS:
             return new
-    raise RefusalError(f"no new question needs {' or '.join(sorted(wanted))}")
+    raise RefusalError(f"no new question needs {wanted}")
 
 
 def _turned(step: Step, draw: Random) -> Step:

@@ -48,10 +48,6 @@ class Vocabulary:
         wanted = normalise(name)
         return next((skill for skill, meaning in self.skills.items() if wanted in meaning.names), None)
 
-    def under(self, name: str) -> frozenset[str]:
-        """The tutor's skills that a list with only this name would call by it."""
-        return frozenset(skill for skill in self.skills if self.listed_as(skill, [name]))
-
     def _upward(self, skill: str | None) -> Iterator[Meaning]:
         while skill is not None:
             yield self.skills[skill]
