@@ -11,17 +11,23 @@ from stat_train.difficulty.difficult import Difficulty, find_difficult
 from stat_train.difficulty.options import DifficultyOptions
 from stat_train.difficulty.steps import split_steps
 from stat_train.errors import UserError
+from stat_train.grading.grader import Grader
 from stat_train.student.response import Response
 
 
 class LastWord:
-    """A grader: the answer is the last word; "1/2" and "0.5" are the same."""
+    """A grader: the answer is the last word; 0.5 and 1/2 are the same."""
 
     def extract(self, text):
         return text.split()[-1] if text.split() else None
 
     def same(self, a, b):
         return a == b or {a, b} == {"1/2", "0.5"}
+
+    def groups(self, answers):
+        spelled = ["1/2" if answer == "0.5" else answer for answer in answers]
+        numbers = {answer: n for n, answer in enumerate(dict.fromkeys(filter(None, spelled)))}
+        return [numbers.get(answer) for answer in spelled]
 
     def grade(self, pairs):
         verdicts = {"hang": "timeout", "break": "error"}
@@ -71,6 +77,23 @@ def test_consistency_counts_equal_answers_as_votes_for_one():
         Difficulty("d", False, 0.6, 1),
     ]
     assert [d.difficult for d in find(texts, "consistency", min_votes=3)] == [True, True, True, False]
+
+
+def test_the_real_grader_serves_gold_and_votes():
+    texts = {"a": ["The answer is 0.5", "so x = 1/2", "7"], "b": ["1", "2", "3"]}
+    examples = [Example(id, "?", answer="1/2") for id in texts]
+    responses = [
+        Response(id, sample, text, "stop", 1)
+        for id, said in texts.items()
+        for sample, text in enumerate(said)
+    ]
+    with Grader("numeric") as grader:
+        gold, votes = (
+            find_difficult(examples, responses, DifficultyOptions(method=method), grader)
+            for method in ("gold", "consistency")
+        )
+    assert gold == [Difficulty("a", False, 2 / 3, 2), Difficulty("b", True, 0.0, 0)]
+    assert votes == [Difficulty("a", False, 2 / 3, 0), Difficulty("b", True, 1 / 3, 0)]
 
 
 def test_length_counts_words_on_average_and_shows_the_longest():

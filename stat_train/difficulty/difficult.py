@@ -1,5 +1,6 @@
 """Which validation questions the student finds difficult."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -11,7 +12,7 @@ from stat_train.student.response import Response
 
 
 class Grader(Protocol):
-    """What is needed of `stat_train.grading`."""
+    """What is needed of `stat_train.grading.grader.Grader`."""
 
     def grade(self, pairs: Sequence[tuple[str, str]]) -> Sequence[str]:
         """ "correct" or another verdict for each (response, gold answer)."""
@@ -19,8 +20,8 @@ class Grader(Protocol):
     def extract(self, text: str) -> str | None:
         """The final answer of a response."""
 
-    def same(self, a: str, b: str) -> bool:
-        """Whether two final answers are equal."""
+    def groups(self, answers: Sequence[str | None]) -> list[int | None]:
+        """Numbers equal final answers alike; None is no vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +106,11 @@ def _by_consistency(
             f"difficulty: question {example.id!r} has {len(samples)} sampled answer(s), fewer than "
             f"`min_votes` {options.min_votes}; draw more samples (5 in the paper) or use another method"
         )
-    groups: list[tuple[str, list[Response]]] = []
-    for response in samples:
-        answer = grader.extract(response.text)
-        if answer is None:
-            continue
-        for known, voters in groups:
-            if answer == known or grader.same(answer, known):
-                voters.append(response)
-                break
-        else:
-            groups.append((answer, [response]))
-    voters = max((voters for _, voters in groups), key=len, default=[])
-    shown = voters[0] if voters else samples[0]
-    return Difficulty(example.id, len(voters) < options.min_votes, len(voters) / len(samples), shown.sample)
+    groups = grader.groups([grader.extract(response.text) for response in samples])
+    votes = Counter(group for group in groups if group is not None)
+    group, most = votes.most_common(1)[0] if votes else (groups[0], 0)
+    shown = samples[groups.index(group)]
+    return Difficulty(example.id, most < options.min_votes, most / len(samples), shown.sample)
 
 
 def _by_length(example: Example, samples: Sequence[Response], options: DifficultyOptions) -> Difficulty:
