@@ -9,12 +9,14 @@ from pydantic import Field, field_validator, model_validator
 from stat_train.data.columns import Columns
 from stat_train.difficulty.options import DifficultyOptions
 from stat_train.metacognition.diagnosis import DiagnosisOptions
+from stat_train.metacognition.discovery import DiscoveryOptions
 from stat_train.metacognition.labelling import LabellingOptions
 from stat_train.methods.options import SelectionOptions
 from stat_train.options import Options
 from stat_train.student.options import Sampling, StudentOptions
 from stat_train.teacher.options import TeacherOptions
 from stat_train.training.options import SFTOptions
+from stat_train.tutor.faults import TutorFaults
 
 DISCOVER = "discover"
 START = "start"
@@ -23,7 +25,8 @@ SEEDED = (("tutor",), ("sampling",), ("sft",), ("evaluation", "sampling"))
 
 
 class TutorOptions(Options):
-    """The embedded arithmetic domain: how many questions each split has, and how skewed the pool is."""
+    """The embedded arithmetic domain: how many questions each split has, how skewed the pool is, and what
+    the tutor gets wrong where it is the teacher."""
 
     pool: int = Field(3000, ge=1)
     skew: float = Field(1.0, ge=0, description="0: all skills equally frequent in the pool")
@@ -32,6 +35,7 @@ class TutorOptions(Options):
     test: int = Field(600, ge=1)
     ood: int = Field(300, ge=1, description="wordings and longer combinations that occur nowhere else")
     seed: int = 0
+    faults: TutorFaults = TutorFaults()
 
 
 class DataOptions(Options):
@@ -81,6 +85,7 @@ class Recipe(Options):
     taxonomy: str = Field(description="a YAML file of skills, or `discover`")
     grader: str = Field(description="math, numeric, exact, choice, or your module:function")
     teacher: TeacherOptions = TeacherOptions()
+    discovery: DiscoveryOptions = DiscoveryOptions()
     labelling: LabellingOptions = LabellingOptions()
     student: StudentOptions = StudentOptions()
     sampling: Sampling = Field(Sampling(), description="how the student answers the validation split")
@@ -102,11 +107,15 @@ class Recipe(Options):
         return filled
 
     @model_validator(mode="after")
-    def _one_source_of_data(self) -> Self:
+    def _sections_agree(self) -> Self:
         if (self.data is None) == (self.tutor is None):
             raise ValueError("give either `data:` (your files) or `tutor:` (the embedded domain)")
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("`arms` names an arm twice; name each once")
+        if self.arms and (self.student.engine == "server" or self.student.base_url):
+            raise ValueError(
+                "a student behind a server cannot be trained here; set `arms: []` to diagnose it"
+            )
         return self
 
     @property

@@ -72,7 +72,8 @@ def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
         value = _get(tree, key)
         if isinstance(value, str) and value and (folder / value).exists():
             *parents, last = key.split(".")
-            _get(tree, ".".join(parents))[last] = str(folder / value)
+            section = _get(tree, ".".join(parents)) if parents else tree
+            section[last] = str((folder / value).resolve())
     return tree
 
 

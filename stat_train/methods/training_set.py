@@ -35,7 +35,7 @@ class TrainingSet:
         return len(self.rows)
 
     def counts(self) -> dict[str, Any]:
-        """Pairs, distinct questions among them, pairs drawn from a neighbour of their skill, pairs per skill."""
+        """Pairs, distinct questions, pairs drawn from a neighbour of their skill, pairs per skill."""
         skills = Counter(row.lineage["skill"] for row in self.rows if "skill" in row.lineage)
         unique = len({row.lineage["source_id"] for row in self.rows})
         return {

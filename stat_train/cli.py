@@ -1,0 +1,122 @@
+"""The command line: thin, and quick to start, since each command imports what it needs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stat_train.cli_tools import cache_app, profile_app, prompts_app, tutor_app
+from stat_train.errors import Unfinished, UserError
+
+if TYPE_CHECKING:
+    from stat_train.run import Stage
+
+STAGES = {
+    "data": "Read or generate the splits; clean the pool of their questions.",
+    "label": "Label the pool, validation and evaluation splits with skills.",
+    "answer": "Let the student answer the validation split.",
+    "difficulty": "Find the questions that are difficult for the student.",
+    "diagnose": "Let the teacher name the skills that each difficult answer lacks.",
+    "select": "Draw the training set of each arm.",
+    "sft": "Train the student on each arm's set.",
+    "evaluate": "Score the start and each arm on the evaluation splits.",
+}
+
+Recipe = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Overrides, such as sft.learning_rate=1e-4."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan and do nothing.")]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Find the skills a small language model lacks, train on exactly those, and show what it changed.",
+)
+
+
+@app.command()
+def run(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+    """Run a recipe from data to evidence; what is done already is not done again."""
+    stages = _run(recipe, overrides, dry_run, None)
+    if stages:
+        from rich.console import Console
+
+        from stat_train.report.extras import Extras
+        from stat_train.report.results import Results
+        from stat_train.report.terminal import print_results
+
+        report = stages["report"]
+        extras = Extras.model_validate_json(report.file("extras.json").read_bytes())
+        print_results(Results.read(report.file("results.json")), extras)
+        folder = report.path.parent
+        Console().print(
+            f"The report: {folder / 'report.md'}   The figures: {folder / 'results.json'}", soft_wrap=True
+        )
+
+
+def _stage_command(name: str) -> None:
+    def command(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+        for title, stage in _run(recipe, overrides, dry_run, name).items():
+            if title.split()[0] == name:
+                typer.echo(f"{title}: {stage.path}")
+
+    app.command(name, help=STAGES[name] + " Runs what it needs first.")(command)
+
+
+for _name in STAGES:
+    _stage_command(_name)
+
+
+@profile_app.command("of", hidden=True)
+def profile_of(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+    """Build the Missing-Skill-Profile of a recipe and show it. Runs what it needs first."""
+    stages = _run(recipe, overrides, dry_run, "profile")
+    if stages:
+        from stat_train.cli_tools import show
+
+        show(stages["profile"].file("profile.json"))
+        typer.echo(f"profile: {stages['profile'].path}")
+
+
+app.add_typer(profile_app, name="profile")
+app.add_typer(tutor_app, name="tutor")
+app.add_typer(prompts_app, name="prompts")
+app.add_typer(cache_app, name="cache")
+
+
+def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | None) -> "dict[str, Stage]":
+    from stat_train.pipeline import plan, run_recipe
+    from stat_train.recipe_file import read_recipe
+
+    recipe = read_recipe(path, overrides or ())
+    if not dry_run:
+        return run_recipe(recipe, up_to)
+    for title, state, work in plan(recipe, up_to):
+        typer.echo(f"{title:30} {state:10} {work}")
+    return {}
+
+
+def main() -> None:
+    """The command's entry: errors that a user can mend are one line and a non-zero exit.
+
+    Exit codes: 2 for input that cannot be used, 3 for a run that stopped and can go on, 130 for Ctrl-C.
+    """
+    try:
+        app()
+    except UserError as error:
+        _fail(str(error), 2)
+    except Unfinished as error:
+        _fail(str(error), 130 if isinstance(error.__context__, KeyboardInterrupt) else 3)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        _fail(f"{place}{error.strerror or error}; free space, or check the path and its permissions", 2)
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"stat-train: {message}", err=True)
+    sys.exit(code)

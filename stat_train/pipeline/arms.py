@@ -1,0 +1,162 @@
+"""The steps of each arm: what it trains on, the training, and the scores."""
+
+from functools import partial
+
+from stat_train.data.jsonl import write_jsonl
+from stat_train.difficulty.difficult import Difficulty
+from stat_train.metacognition.profile import MissingSkillProfile
+from stat_train.metacognition.taxonomy import SkillTaxonomy
+from stat_train.methods.controls import balanced, hard, random_set
+from stat_train.methods.stat_sel import stat_sel
+from stat_train.methods.training_set import TrainingSet
+from stat_train.pipeline.opening import open_grader, student_options
+from stat_train.pipeline.rows import read_rows
+from stat_train.pipeline.step import Sizes, Step, Work
+from stat_train.recipe import START, Method, Recipe
+from stat_train.run import Stage
+from stat_train.student.load import load_student, model_folder, student_prompt
+
+DEVELOPMENT = "development"
+NEEDS: dict[Method, tuple[str, ...]] = {
+    "random": (),
+    "balanced": (),
+    "hard": ("difficulty",),
+    "stat-sel": ("profile", "taxonomy"),
+}
+
+
+def select_step(recipe: Recipe, arm: Method) -> Step:
+    """The training set of one arm."""
+    selection = recipe.selection
+    own = {"stat-sel": selection.stat_sel, "hard": selection.hard}
+    size_from = () if selection.size else ("profile",)
+    return Step(
+        "select",
+        partial(_select, arm),
+        lambda sizes: f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws",
+        arm=arm,
+        needs=tuple(dict.fromkeys(("label", *NEEDS[arm], *size_from))),
+        options={
+            "size": selection.size,
+            "k": selection.stat_sel.k,
+            "seed": recipe.seed,
+            "method": own[arm].model_dump() if arm in own else {},
+        },
+    )
+
+
+def sft_step(recipe: Recipe, arm: Method) -> Step:
+    """One training from the starting point."""
+
+    def plan(sizes: Sizes) -> str:
+        pairs = f"{recipe.selection.size:,} pairs" if recipe.selection.size else "its pairs"
+        steps = f", at most {recipe.sft.max_steps:,} steps" if recipe.sft.max_steps else ""
+        return f"{pairs} x {recipe.sft.epochs} epochs{steps}"
+
+    return Step(
+        "sft",
+        partial(_train, arm),
+        plan,
+        arm=arm,
+        needs=("student", "data", f"select {arm}"),
+        options=recipe.sft.model_dump(exclude={"threads", "save_steps"}),
+    )
+
+
+def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
+    """The student's answers to one split, before (`start`) or after a training, and the verdicts."""
+    trained = () if arm == START else (f"sft {arm}",)
+    return Step(
+        "evaluate",
+        partial(_evaluate, arm, split),
+        lambda sizes: f"{sizes[split]:,} questions x {recipe.evaluation.sampling.n}",
+        arm=f"{arm}-{split}",
+        needs=("student", "data", *trained),
+        options={
+            "sampling": recipe.evaluation.sampling.model_dump(),
+            "grader": recipe.grader,
+            "split": split,
+        },
+    )
+
+
+def _select(arm: Method, work: Work) -> None:
+    chosen = _training_set(arm, work)
+    chosen.write(work.stage.file("rows.jsonl"))
+    work.stage.finish(["rows.jsonl"], counts=chosen.counts(), notes=chosen.notes)
+
+
+def _training_set(arm: Method, work: Work) -> TrainingSet:
+    recipe, pool = work.recipe, work.split("pool")
+    options, seed = recipe.selection, recipe.seed
+    size = options.size or _pairs(work) * options.stat_sel.k
+    if arm == "random":
+        return random_set(pool, size, seed=seed)
+    if arm == "balanced":
+        return balanced(pool, size, seed=seed)
+    questions = work.split("validation")
+    if arm == "hard":
+        difficulties = read_rows(work.file("difficulty", "difficulty.jsonl"), Difficulty)
+        difficult = {row.question_id for row in difficulties if row.difficult}
+        failed = [question for question in questions if question.id in difficult]
+        return hard(failed, pool, size, group=options.hard.group, seed=seed)
+    profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
+    parents = SkillTaxonomy.read(work.file("taxonomy", "taxonomy.yaml")).parents
+    return stat_sel(profile.missing, questions, pool, options.stat_sel, size=size, seed=seed, parents=parents)
+
+
+def _pairs(work: Work) -> int:
+    return len(MissingSkillProfile.read(work.file("profile", "profile.json")).pairs())
+
+
+def _train(arm: Method, work: Work) -> None:
+    from stat_train.training.sft import sft
+
+    rows = TrainingSet.read(work.file(f"select {arm}", "rows.jsonl")).rows
+    clean = (*work.recipe.evaluation_splits, *((DEVELOPMENT,) if work.recipe.has_development else ()))
+    forbidden = [example.question for split in clean for example in work.split(split, "data")]
+    options = student_options(work.recipe)
+    start = model_folder(options)
+    sft(start, rows, student_prompt(options, start), work.recipe.sft, work.stage.file("model"), forbidden)
+    work.stage.finish(["model"], counts={"pairs": len(rows)})
+
+
+def _evaluate(arm: str, split: str, work: Work) -> None:
+    recipe, examples = work.recipe, work.split(split, "data")
+    trained = None if arm == START else work.file(f"sft {arm}", "model")
+    questions = [(example.id, example.question) for example in examples]
+    student = load_student(student_options(recipe), trained)
+    responses = student.answer(questions, recipe.evaluation.sampling, work.stage.file("responses.jsonl"))
+    gold = {example.id: example.answer or "" for example in examples}
+    with open_grader(recipe) as grader:
+        verdicts = grader.grade([(response.text, gold[response.question_id]) for response in responses])
+    graded = [
+        {"question_id": response.question_id, "sample": response.sample, "verdict": verdict}
+        for response, verdict in zip(responses, verdicts, strict=True)
+    ]
+    write_jsonl(work.stage.file("verdicts.jsonl"), graded)
+    counts = {
+        "rows_in": len(questions),
+        "rows_out": len(responses),
+        "correct": sum(verdict == "correct" for verdict in verdicts),
+        "error": sum(verdict == "error" for verdict in verdicts),
+        "timeout": sum(verdict == "timeout" for verdict in verdicts),
+        "cut_off": sum(response.finish_reason == "length" for response in responses),
+    }
+    work.stage.finish(["responses.jsonl", "verdicts.jsonl"], counts=counts, notes=_grading_notes(counts))
+
+
+def accuracy(stage: Stage) -> float:
+    """Share of correct answers of a finished evaluation."""
+    assert stage.manifest is not None
+    counts = stage.manifest["counts"]
+    return float(counts["correct"] / counts["rows_out"])
+
+
+def _grading_notes(counts: dict[str, int]) -> list[str]:
+    notes = []
+    if counts["error"] or counts["timeout"]:
+        notes.append(f"grading failed {counts['error']} times and timed out {counts['timeout']} times")
+    if counts["rows_out"] and counts["cut_off"] > 0.1 * counts["rows_out"]:
+        notes.append(f"{counts['cut_off']} answers were cut off at evaluation.sampling.max_tokens")
+    return notes

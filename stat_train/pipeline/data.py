@@ -1,0 +1,115 @@
+"""The first steps: the data, and the student."""
+
+from pathlib import Path
+from typing import Any
+
+from stat_train.assets import asset
+from stat_train.data.example import Example
+from stat_train.data.jsonl import write_jsonl
+from stat_train.data.reading import read_examples
+from stat_train.data.writing import write_examples
+from stat_train.pipeline.opening import student_options
+from stat_train.pipeline.step import Sizes, Step, Work
+from stat_train.recipe import Recipe, TutorOptions
+from stat_train.run import content_hash
+from stat_train.student.fingerprint import fingerprint
+
+TUTOR_SPLITS = ("pool", "validation", "development", "test", "ood")
+
+
+def data_step(recipe: Recipe) -> Step:
+    """Read or generate the splits; no evaluation question stays in the pool."""
+    options: dict[str, Any]
+    if recipe.tutor:
+        options = {"tutor": recipe.tutor.model_dump(exclude={"faults"})}
+        files = {"domain": content_hash(asset("data/arithmetic/domain.yaml"))}
+    else:
+        assert recipe.data
+        options = {"columns": recipe.data.columns.model_dump(), "splits": list(recipe.data.sources)}
+        files = {split: _source_hash(source) for split, source in recipe.data.sources.items()}
+    return Step("data", _make_data, _plan_data, options=options, files=files)
+
+
+def split_sizes(recipe: Recipe) -> dict[str, int]:
+    """Questions in each split, before decontamination; reads the user's files."""
+    if recipe.tutor:
+        return {split: getattr(recipe.tutor, split) for split in TUTOR_SPLITS}
+    return {split: len(examples) for split, examples in read_splits(recipe).items()}
+
+
+def read_splits(recipe: Recipe) -> dict[str, list[Example]]:
+    """The splits as the user gave them, or generated."""
+    if recipe.tutor:
+        return generate_splits(recipe.tutor)
+    assert recipe.data
+    return {
+        split: read_examples(source, recipe.data.columns, split_name=split)
+        for split, source in recipe.data.sources.items()
+    }
+
+
+def generate_splits(options: TutorOptions) -> dict[str, list[Example]]:
+    """The splits of the embedded domain; no question occurs in two of them."""
+    from stat_train.tutor.domain import load_domain
+    from stat_train.tutor.splits import even_split, pool
+
+    domain, seen = load_domain(), set[str]()
+    splits: dict[str, list[Example]] = {}
+    for split in ("test", "ood", "development", "validation"):
+        size = getattr(options, split)
+        splits[split] = even_split(domain, size, options.seed, split, unseen=split == "ood", without=seen)
+        seen.update(example.question for example in splits[split])
+    pooled = pool(domain, options.pool, options.skew, options.seed, without=seen)
+    return {"pool": pooled} | {split: splits[split] for split in TUTOR_SPLITS[1:]}
+
+
+def student_step(recipe: Recipe) -> Step:
+    """The starting point: the weights and the prompt that all later steps use."""
+    options = student_options(recipe)
+    assert options.template
+    files = {"template": content_hash(options.template)}
+    if Path(options.model).is_dir():
+        files["model"] = fingerprint(Path(options.model))
+    if options.adapter:
+        files["adapter"] = fingerprint(options.adapter)
+    depends_on = {"model", "plain", "engine", "dtype", "max_model_len"}
+    return Step(
+        "student",
+        _open_student,
+        lambda sizes: f"{options.model}{' with an adapter' if options.adapter else ''}",
+        options=options.model_dump(mode="json", include=depends_on),
+        files=files,
+    )
+
+
+def _plan_data(sizes: Sizes) -> str:
+    return ", ".join(f"{split} {n:,}" for split, n in sizes.items())
+
+
+def _make_data(work: Work) -> None:
+    from stat_train.data.contamination import check_disjoint, remove_contaminated
+
+    splits = read_splits(work.recipe)
+    others = {split: examples for split, examples in splits.items() if split != "pool"}
+    check_disjoint(others)
+    splits["pool"], removed = remove_contaminated(splits["pool"], others)
+    for split, examples in splits.items():
+        write_examples(work.stage.file(f"{split}.jsonl"), examples)
+    write_examples(work.stage.file("removed.jsonl"), removed)
+    counts = {split: len(examples) for split, examples in splits.items()} | {"removed": len(removed)}
+    notes = [f"{len(removed)} pool questions occur in another split: removed"] if removed else []
+    work.stage.finish([f"{split}.jsonl" for split in (*splits, "removed")], counts=counts, notes=notes)
+
+
+def _open_student(work: Work) -> None:
+    """Fetch the weights where they are not here; what is written is all that the answers depend on."""
+    from stat_train.student.load import load_student
+
+    facts = {"fingerprint": load_student(student_options(work.recipe)).fingerprint, **work.stage.identity}
+    write_jsonl(work.stage.file("student.jsonl"), [facts])
+    work.stage.finish(["student.jsonl"])
+
+
+def _source_hash(source: str) -> str:
+    path = Path(source)
+    return content_hash(path) if path.exists() else content_hash(source)

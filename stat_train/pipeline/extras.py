@@ -1,0 +1,130 @@
+"""What the report tells besides the figures: warnings, counts, bills and examples."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from stat_train.metacognition.diagnosis import Diagnosis
+from stat_train.methods.training_set import TrainingSet
+from stat_train.pipeline.arms import DEVELOPMENT, accuracy
+from stat_train.pipeline.metacognition import shown_responses
+from stat_train.pipeline.rows import read_rows
+from stat_train.pipeline.step import Work
+from stat_train.recipe import START, Recipe
+from stat_train.report.extras import (
+    DiagnosisExample,
+    Extras,
+    SelectedExample,
+    StageCount,
+    TeacherBill,
+    TrainingSetSummary,
+)
+
+EXAMPLES = 3
+
+
+def extras_of(work: Work) -> Extras:
+    """The extras of a run whose stages are all done."""
+    recipe = work.recipe
+    return Extras(
+        name=recipe.name,
+        student=_student(recipe),
+        teacher=recipe.teacher.logical_name,
+        data=_data(recipe),
+        warnings=list(_warnings(work)),
+        sets={arm: _summary(work, arm) for arm in recipe.arms},
+        teacher_bill=_bill(work),
+        counts=list(_counts(work)),
+        diagnoses=list(islice(_diagnosed(work), EXAMPLES)),
+        selected=list(islice(_selected(work), EXAMPLES)),
+    )
+
+
+def _student(recipe: Recipe) -> str:
+    options = recipe.student
+    return f"{options.model} with adapter {options.adapter.name}" if options.adapter else options.model
+
+
+def _data(recipe: Recipe) -> str:
+    if recipe.data:
+        return ", ".join(f"{split}: {source}" for split, source in recipe.data.sources.items())
+    assert recipe.tutor
+    return f"school arithmetic of the embedded domain, pool skew {recipe.tutor.skew:g}"
+
+
+def _warnings(work: Work) -> Iterator[str]:
+    """Trainings that hurt, on the development split: neither chosen nor trained on."""
+    if not work.recipe.has_development:
+        return
+    start = accuracy(work.given[f"evaluate {START}-{DEVELOPMENT}"])
+    for arm in work.recipe.arms:
+        after = accuracy(work.given[f"evaluate {arm}-{DEVELOPMENT}"])
+        if after < start:
+            yield (
+                f"training on {arm} ended below its start: {after:.1%} on the development split, {start:.1%} "
+                "before; lower sft.learning_rate or sft.epochs, or enlarge the set"
+            )
+
+
+def _summary(work: Work, arm: str) -> TrainingSetSummary:
+    manifest = work.given[f"select {arm}"].manifest
+    assert manifest is not None
+    counts = manifest["counts"]
+    return TrainingSetSummary(
+        rows=counts["pairs"],
+        unique_questions=counts["unique"],
+        back_offs=counts["backed_off"],
+        notes=manifest["notes"],
+    )
+
+
+def _bill(work: Work) -> TeacherBill:
+    bills = [TeacherBill(**usage) for usage in _each(work, "usage") if usage]
+    dollars = [bill.usd for bill in bills]
+    return TeacherBill(
+        requests=sum(bill.requests for bill in bills),
+        cached=sum(bill.cached for bill in bills),
+        prompt_tokens=sum(bill.prompt_tokens for bill in bills),
+        completion_tokens=sum(bill.completion_tokens for bill in bills),
+        usd=None if None in dollars else sum(usd for usd in dollars if usd is not None),
+    )
+
+
+def _each(work: Work, part: str) -> Iterator[dict[str, float]]:
+    for stage in work.given.values():
+        assert stage.manifest is not None
+        yield stage.manifest[part]
+
+
+def _counts(work: Work) -> Iterator[StageCount]:
+    for title, counts in zip(work.given, _each(work, "counts"), strict=True):
+        if "rows_in" in counts:
+            quarantined = int(counts.get("quarantined", 0))
+            rows = int(counts["rows_in"]), int(counts["rows_out"])
+            yield StageCount(stage=title, rows_in=rows[0], rows_out=rows[1], quarantined=quarantined)
+
+
+def _diagnosed(work: Work) -> Iterator[DiagnosisExample]:
+    diagnoses = read_rows(work.file("diagnose", "diagnoses.jsonl"), Diagnosis)
+    by_id = {diagnosis.question_id: diagnosis for diagnosis in diagnoses if diagnosis.missing_skills}
+    for example, response in shown_responses(work):
+        if example.id in by_id:
+            yield DiagnosisExample(
+                question=example.question,
+                response=response.text,
+                missing_skills=list(by_id[example.id].missing_skills),
+                reason=by_id[example.id].reason,
+            )
+
+
+def _selected(work: Work) -> Iterator[SelectedExample]:
+    if "stat-sel" not in work.recipe.arms:
+        return
+    questions = {example.id: example.question for example in work.split("validation")}
+    for row in TrainingSet.read(work.file("select stat-sel", "rows.jsonl")).rows:
+        yield SelectedExample(
+            arm="stat-sel",
+            question=row.question,
+            solution=row.solution,
+            missing_skill=row.lineage["skill"],
+            difficult_question=questions[row.lineage["difficult_question"]],
+        )

@@ -1,0 +1,59 @@
+"""The teacher, the student and the grader of a recipe, opened."""
+
+from pathlib import Path
+
+from stat_train.assets import asset
+from stat_train.grading.grader import Grader
+from stat_train.recipe import Recipe
+from stat_train.run import content_hash
+from stat_train.student.embedded import cache_folder
+from stat_train.student.options import StudentOptions
+from stat_train.teacher.client import Teacher
+from stat_train.teacher.options import TUTOR, TeacherOptions
+from stat_train.teacher.prompts import Prompts
+
+
+def open_prompts(recipe: Recipe) -> Prompts:
+    """The templates, those of `prompts_dir` first."""
+    return Prompts(recipe.prompts_dir)
+
+
+def teacher_cache() -> Path:
+    """The answers of all teachers, shared by all runs of this user."""
+    return cache_folder() / "teacher.sqlite"
+
+
+def teacher_options(recipe: Recipe) -> TeacherOptions:
+    """The teacher's options; the embedded tutor is named by its code, domain and planted faults, so that
+    answers of another tutor are not taken for its own."""
+    options = recipe.teacher
+    if options.endpoint != TUTOR or options.name:
+        return options
+    code = [content_hash(path) for path in sorted((Path(__file__).parents[1] / "tutor").glob("*.py"))]
+    faults = recipe.tutor.faults.model_dump() if recipe.tutor else {}
+    content = content_hash([code, content_hash(asset("data/arithmetic/domain.yaml")), faults])
+    return options.model_copy(update={"name": f"{TUTOR}-{content[:8]}"})
+
+
+def open_teacher(recipe: Recipe) -> Teacher:
+    """The recipe's teacher; the embedded tutor answers in process."""
+    options = teacher_options(recipe)
+    run = str(recipe.folder.resolve())
+    if options.endpoint != TUTOR:
+        return Teacher(options, teacher_cache(), run=run)
+    from stat_train.tutor.server import tutor_app
+
+    return Teacher(options, teacher_cache(), tutor_app(recipe.tutor.faults if recipe.tutor else None), run)
+
+
+def student_options(recipe: Recipe) -> StudentOptions:
+    """The student's options, with the template that is used written out: `student.template`, else the
+    student.jinja of `prompts_dir`, else the packaged one."""
+    own = recipe.prompts_dir / "student.jinja" if recipe.prompts_dir else None
+    template = recipe.student.template or (own if own and own.is_file() else asset("prompts/student.jinja"))
+    return recipe.student.model_copy(update={"template": template})
+
+
+def open_grader(recipe: Recipe) -> Grader:
+    """The one judge of answers: gold, votes and evaluation."""
+    return Grader(recipe.grader)

@@ -1,0 +1,55 @@
+"""The prompts as they would be sent, with rows of the recipe's own data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from stat_train.data.example import Example
+from stat_train.metacognition.labelling import skill_blocks
+from stat_train.metacognition.taxonomy import SkillTaxonomy
+from stat_train.pipeline.data import read_splits
+from stat_train.recipe import DISCOVER, Recipe
+
+NO_RESPONSE = "(here stands the student's response)"
+NO_SOLUTION = "(here stands the worked solution)"
+
+
+def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
+    """Task -> what its template is rendered with, for the `index`-th question of validation and of the pool.
+
+    Raises UserError where the splits cannot be read.
+    """
+    splits = read_splits(recipe)
+    asked, pooled = _at(splits["validation"], index), _at(splits["pool"], index)
+    skills = _skills(recipe, asked.subject)
+    question = [{"id": "q1", "text": asked.question}]
+    pair = {"question": pooled.question, "solution": pooled.solution or NO_SOLUTION}
+    common = {"subject": asked.subject}
+    return {
+        "discover_skills": common | {"questions": question},
+        "cluster_skills": common
+        | {
+            "fine_skills": [{"id": f"s{n}", "text": skill["id"]} for n, skill in enumerate(skills, start=1)],
+            "max_clusters": recipe.discovery.max_skills,
+        },
+        "label_skills": common
+        | {"skills": skills, "questions": question, "max_skills": recipe.labelling.max_skills},
+        "diagnose": common
+        | {
+            "skills": skills,
+            "items": [{"id": "q1", "question": asked.question, "response": NO_RESPONSE}],
+            "max_missing": recipe.diagnosis.max_skills,
+        },
+        "synthesize": common | {"skill": skills[0], "references": [{"id": "r1", **pair}], "n": 2},
+        "solve": common | {"questions": question},
+        "rewrite": common | {"items": [{"id": "q1", **pair}]},
+    }
+
+
+def _at(examples: Sequence[Example], index: int) -> Example:
+    return examples[index % len(examples)]
+
+
+def _skills(recipe: Recipe, subject: str) -> list[dict[str, str]]:
+    if recipe.taxonomy == DISCOVER:
+        return [{"id": "a_skill", "text": "A skill that is still to be discovered."}]
+    return skill_blocks(SkillTaxonomy.read(recipe.taxonomy), subject)

@@ -1,0 +1,100 @@
+"""The last step: what the run found, for programs and for people."""
+
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+
+from stat_train.data.atomic import atomic_file
+from stat_train.data.jsonl import read_jsonl
+from stat_train.evaluation.paired import paired
+from stat_train.evaluation.scores import Scores, score
+from stat_train.grading.verdict import Verdict
+from stat_train.metacognition.profile import MissingSkillProfile
+from stat_train.pipeline.extras import extras_of
+from stat_train.pipeline.step import Step, Work
+from stat_train.recipe import START, Recipe
+from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
+from stat_train.report.results import Paired, ProfileRow, Results, SkillScore, SplitScore
+
+RESULTS, EXTRAS, PAGE = "results.json", "extras.json", "report.md"
+SHOWN = (RESULTS, PAGE, PROFILE_PICTURE, SKILLS_PICTURE)
+PACKAGES = ("stat-train", "torch", "transformers", "trl", "peft", "vllm", "openai", "math-verify")
+
+
+def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
+    """results.json, report.md and its pictures."""
+    return Step(
+        "report",
+        _report,
+        lambda sizes: ", ".join(SHOWN[:2]),
+        needs=tuple(step.title for step in steps),
+        options={"seed": recipe.seed, "name": recipe.name, "arms": list(recipe.arms)},
+    )
+
+
+def _report(work: Work) -> None:
+    results, extras = _results(work), extras_of(work)
+    results.write(work.stage.file(RESULTS))
+    with atomic_file(work.stage.file(EXTRAS)) as file:
+        file.write(extras.model_dump_json(indent=1).encode())
+    write_report(work.stage.path, results, extras)
+    drawn = [name for name in (PROFILE_PICTURE, SKILLS_PICTURE) if work.stage.file(name).exists()]
+    work.stage.finish([RESULTS, EXTRAS, PAGE, *drawn], notes=extras.warnings)
+
+
+def _results(work: Work) -> Results:
+    recipe = work.recipe
+    scores = {
+        arm: {split: _scores(work, arm, split) for split in recipe.evaluation_splits}
+        for arm in (START, *recipe.arms)
+    }
+    profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
+    return Results(
+        arms={arm: {split: _split(its) for split, its in splits.items()} for arm, splits in scores.items()},
+        paired=[
+            _paired(arm, against, split, scores)
+            for split in recipe.evaluation_splits
+            for arm, against in _comparisons(recipe)
+        ],
+        profile=[ProfileRow(**row) for row in profile.rows()],
+        timings={title: stage.manifest["seconds"] for title, stage in work.given.items() if stage.manifest},
+        versions={"python": platform.python_version()} | dict(_versions()),
+        seed=recipe.seed,
+    )
+
+
+def _scores(work: Work, arm: str, split: str) -> Scores:
+    examples = work.split(split, "label" if work.recipe.evaluation.per_skill else "data")
+    verdicts: dict[str, list[Verdict]] = {example.id: [] for example in examples}
+    for row in read_jsonl(work.file(f"evaluate {arm}-{split}", "verdicts.jsonl")):
+        verdicts[row["question_id"]].append(row["verdict"])
+    return score(examples, list(verdicts.values()), seed=work.recipe.seed)
+
+
+def _split(scores: Scores) -> SplitScore:
+    per_skill = {
+        skill: SkillScore(accuracy=group.accuracy, n=group.n) for skill, group in scores.per_skill.items()
+    }
+    return SplitScore(accuracy=scores.accuracy, ci95=scores.ci95, n=scores.n, per_skill=per_skill)
+
+
+def _paired(arm: str, against: str, split: str, scores: Mapping[str, Mapping[str, Scores]]) -> Paired:
+    found = paired(scores[arm][split], scores[against][split])
+    return Paired(
+        arm=arm, against=against, split=split, difference=found.difference, ci95=found.ci95, p=found.p
+    )
+
+
+def _comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
+    """Every arm against the start, and STAT-Sel against each control."""
+    yield from ((arm, START) for arm in recipe.arms)
+    if "stat-sel" in recipe.arms:
+        yield from (("stat-sel", arm) for arm in recipe.arms if arm != "stat-sel")
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        try:
+            yield package, version(package)
+        except PackageNotFoundError:
+            continue

@@ -1,0 +1,85 @@
+"""Running a recipe's steps, and saying what a run would do."""
+
+import shutil
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from stat_train.data.atomic import atomic_file
+from stat_train.pipeline.data import split_sizes
+from stat_train.pipeline.reporting import SHOWN
+from stat_train.pipeline.step import Step, Work
+from stat_train.pipeline.steps import steps_up_to
+from stat_train.recipe import Recipe
+from stat_train.run import Run, Stage
+
+WIDTH = 30
+
+
+def run_recipe(recipe: Recipe, up_to: str | None = None) -> dict[str, Stage]:
+    """Run what is not current, in order; with `up_to`, only that stage and what it needs.
+
+    Returns the stages by title. What was done stays done: a run that was stopped goes on where it was.
+    Raises UserError for input that cannot be used, Unfinished where rows are owed or a budget is spent.
+    """
+    done: dict[str, Stage] = {}
+    with Run(recipe.folder) as run:
+        for step in steps_up_to(recipe, up_to):
+            stage = step.stage(run, done)
+            if stage.done:
+                _say(f"{step.title:{WIDTH}} current")
+            else:
+                _do(step, stage, recipe, done)
+            done[step.title] = stage
+        if up_to is None:
+            _publish(done["report"], run.folder)
+    return done
+
+
+def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> None:
+    _say(f"{step.title:{WIDTH}} ...")
+    started = time.monotonic()
+    stage.begin()
+    step.work(Work(recipe, stage, {title: done[title] for title in step.needs}))
+    manifest = stage.manifest
+    assert manifest is not None, f"{step.title} did not finish"
+    _say(f"{step.title:{WIDTH}} done in {time.monotonic() - started:,.1f} s: {_counts(manifest['counts'])}")
+    for note in manifest["notes"]:
+        _say(f"{'':{WIDTH}} note: {note}")
+
+
+def _counts(counts: Mapping[str, object]) -> str:
+    shown = {name: n for name, n in counts.items() if isinstance(n, int)}
+    return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in shown.items()) or "ok"
+
+
+def _publish(report: Stage, folder: Path) -> None:
+    """The report's files at the top of the run's folder, whichever report is current."""
+    for name in SHOWN:
+        if report.file(name).exists():
+            with atomic_file(folder / name) as file, report.file(name).open("rb") as made:
+                shutil.copyfileobj(made, file)
+
+
+def plan(recipe: Recipe, up_to: str | None = None) -> list[tuple[str, str, str]]:
+    """What a run would do: (title, "current" | "would run", what there is to do) for each step.
+
+    Nothing is written or asked. A step whose inputs are still to be made would run.
+    """
+    run, sizes = Run(recipe.folder), split_sizes(recipe)
+    done: dict[str, Stage] = {}
+    rows = []
+    for step in steps_up_to(recipe, up_to):
+        current = False
+        if all(title in done for title in step.needs):
+            stage = step.stage(run, done)
+            current = stage.done
+            if current:
+                done[step.title] = stage
+        rows.append((step.title, "current" if current else "would run", step.plan(sizes)))
+    return rows
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,66 @@
+"""One step of the pipeline: what it reads, what it depends on, and the work."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from stat_train.data.example import Example
+from stat_train.data.reading import read_examples
+from stat_train.recipe import Recipe
+from stat_train.run import Run, Stage
+
+Sizes = Mapping[str, int]
+"""Split -> number of its questions."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step works with: the recipe, its own stage, and the finished stages it reads, by title."""
+
+    recipe: Recipe
+    stage: Stage
+    given: Mapping[str, Stage]
+
+    def file(self, title: str, name: str) -> Path:
+        """A file of a finished stage."""
+        return self.given[title].file(name)
+
+    def split(self, name: str, title: str = "label") -> list[Example]:
+        """A split as the stage `title` wrote it."""
+        return read_examples(self.file(title, f"{name}.jsonl"), split_name=name)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A stage to be: `needs` are the titles of the stages it reads; `options`, `templates` (hashes) and
+    `files` (hashes of what is read from outside the run) are all else that its outputs depend on.
+    `plan` says, from the splits' sizes, what there is to do.
+    """
+
+    name: str
+    work: Callable[[Work], None]
+    plan: Callable[[Sizes], str]
+    arm: str = ""
+    needs: tuple[str, ...] = ()
+    options: Any = None
+    templates: Mapping[str, str] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+    version: int = 1
+
+    @property
+    def title(self) -> str:
+        """Its name and arm: "sft random"."""
+        return f"{self.name} {self.arm}".strip()
+
+    def stage(self, run: Run, given: Mapping[str, Stage]) -> Stage:
+        """Its stage of the run, once all that it needs is done."""
+        inputs = {title: given[title].hash for title in self.needs} | dict(self.files)
+        return run.stage(
+            self.name,
+            arm=self.arm,
+            version=self.version,
+            inputs=inputs,
+            options=self.options,
+            templates=self.templates,
+        )

@@ -1,0 +1,55 @@
+"""All steps of a recipe, in the order in which they run."""
+
+from stat_train.errors import UserError
+from stat_train.pipeline.arms import DEVELOPMENT, evaluate_step, select_step, sft_step
+from stat_train.pipeline.data import data_step, student_step
+from stat_train.pipeline.metacognition import (
+    answer_step,
+    diagnose_step,
+    difficulty_step,
+    label_step,
+    profile_step,
+    taxonomy_step,
+)
+from stat_train.pipeline.reporting import report_step
+from stat_train.pipeline.step import Step
+from stat_train.recipe import START, Recipe
+
+
+def all_steps(recipe: Recipe) -> list[Step]:
+    """From data to evidence, as a reader would list it."""
+    splits = [*((DEVELOPMENT,) if recipe.has_development else ()), *recipe.evaluation_splits]
+    before = [
+        data_step(recipe),
+        student_step(recipe),
+        taxonomy_step(recipe),
+        label_step(recipe),
+        answer_step(recipe),
+        difficulty_step(recipe),
+        diagnose_step(recipe),
+        profile_step(recipe),
+    ]
+    select = [select_step(recipe, arm) for arm in recipe.arms]
+    start = [evaluate_step(recipe, START, split) for split in splits]
+    trained = [
+        step
+        for arm in recipe.arms
+        for step in (sft_step(recipe, arm), *(evaluate_step(recipe, arm, split) for split in splits))
+    ]
+    steps = [*before, *select, *start, *trained]
+    return [*steps, report_step(recipe, steps)]
+
+
+def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
+    """All steps, or those called `name` (of every arm) and what they need, in order."""
+    steps = all_steps(recipe)
+    if name is None:
+        return steps
+    by_title = {step.title: step for step in steps}
+    wanted = {step.title for step in steps if step.name == name}
+    if not wanted:
+        raise UserError(f"{recipe.name}: nothing to {name}: `arms` is empty")
+    for step in reversed(steps):
+        if step.title in wanted:
+            wanted.update(step.needs)
+    return [by_title[title] for title in by_title if title in wanted]
