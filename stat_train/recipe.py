@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from stat_train.data.columns import Columns
+from stat_train.data.decontamination import DecontaminationOptions
 from stat_train.difficulty.options import DifficultyOptions
 from stat_train.metacognition.diagnosis import DiagnosisOptions
 from stat_train.metacognition.discovery import DiscoveryOptions
@@ -82,6 +83,7 @@ class Recipe(Options):
     prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
     data: DataOptions | None = None
     tutor: TutorOptions | None = None
+    decontamination: DecontaminationOptions = DecontaminationOptions()
     taxonomy: str = Field(description="a YAML file of skills, or `discover`")
     grader: str = Field(description="math, numeric, exact, choice, or your module:function")
     teacher: TeacherOptions = TeacherOptions()

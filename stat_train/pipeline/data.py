@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from stat_train.assets import asset
+from stat_train.data.decontamination import remove_contaminated
 from stat_train.data.example import Example
 from stat_train.data.jsonl import write_jsonl
 from stat_train.data.reading import read_examples
+from stat_train.data.splits import check_disjoint
 from stat_train.data.writing import write_examples
-from stat_train.pipeline.opening import student_options
+from stat_train.pipeline.opening import open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import Recipe, TutorOptions
 from stat_train.run import content_hash
@@ -27,6 +29,11 @@ def data_step(recipe: Recipe) -> Step:
         assert recipe.data
         options = {"columns": recipe.data.columns.model_dump(), "splits": list(recipe.data.sources)}
         files = {split: _source_hash(source) for split, source in recipe.data.sources.items()}
+    options |= {
+        "decontamination": recipe.decontamination.model_dump(),
+        "grader": recipe.grader,
+        "gold": recipe.difficulty.method == "gold",
+    }
     return Step("data", _make_data, _plan_data, options=options, files=files)
 
 
@@ -87,18 +94,25 @@ def _plan_data(sizes: Sizes) -> str:
 
 
 def _make_data(work: Work) -> None:
-    from stat_train.data.contamination import check_disjoint, remove_contaminated
-
-    splits = read_splits(work.recipe)
-    others = {split: examples for split, examples in splits.items() if split != "pool"}
-    check_disjoint(others)
-    splits["pool"], removed = remove_contaminated(splits["pool"], others)
-    for split, examples in splits.items():
+    recipe = work.recipe
+    splits = read_splits(recipe)
+    pool = splits.pop("pool")
+    check_disjoint(splits)
+    with open_grader(recipe) as grader:
+        for split, examples in splits.items():
+            if split != "validation" or recipe.difficulty.method == "gold":
+                grader.require_gold(examples, split)
+    clean = remove_contaminated(pool, splits, recipe.decontamination)
+    kept = {"pool": clean.kept, **splits}
+    for split, examples in kept.items():
         write_examples(work.stage.file(f"{split}.jsonl"), examples)
-    write_examples(work.stage.file("removed.jsonl"), removed)
-    counts = {split: len(examples) for split, examples in splits.items()} | {"removed": len(removed)}
-    notes = [f"{len(removed)} pool questions occur in another split: removed"] if removed else []
-    work.stage.finish([f"{split}.jsonl" for split in (*splits, "removed")], counts=counts, notes=notes)
+    write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
+    removed = clean.rows - len(clean.kept)
+    work.stage.finish(
+        [f"{split}.jsonl" for split in (*kept, "decontamination")],
+        counts={split: len(examples) for split, examples in kept.items()} | {"removed": removed},
+        notes=[f"{removed} pool questions stand in another split: removed"] if removed else [],
+    )
 
 
 def _open_student(work: Work) -> None:

@@ -108,7 +108,7 @@ class Stage:
             "outputs": {path.relative_to(self.path).as_posix(): _record(path) for path in files},
         }
         with atomic_file(self.file(MANIFEST)) as file:
-            file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS))
+            file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2))
         self.__dict__.pop("manifest", None)
 
 
