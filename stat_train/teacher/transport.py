@@ -2,6 +2,8 @@
 
 import asyncio
 import email.utils
+import itertools
+import math
 import os
 import time
 from collections.abc import Awaitable, Callable
@@ -16,6 +18,8 @@ from stat_train.teacher.request import Reply
 Transport = Callable[[bytes], Awaitable[Reply]]
 
 CONNECT_TIMEOUT_S = 10.0
+CONNECTIONS_PER_POOL = 32
+"""A pool looks at each of its connections on every request, so many small pools cost less than a large one."""
 TUTOR_URL = "http://tutor/v1"
 
 _TOO_LONG = (
@@ -61,15 +65,20 @@ class HttpTransport:
         timeout = httpx2.Timeout(options.timeout_s, connect=min(CONNECT_TIMEOUT_S, options.timeout_s))
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=options.max_in_flight)
         transport = httpx2.ASGITransport(app=app, raise_app_exceptions=False) if app is not None else None
-        self._client = AsyncOpenAI(
-            api_key=self._key or "none",
-            base_url=url,
-            max_retries=0,
-            timeout=timeout,
-            http_client=httpx2.AsyncClient(
-                timeout=timeout, limits=limits, transport=transport, follow_redirects=True
-            ),
-        )
+        tls = httpx2.create_ssl_context()
+        self._clients = [
+            AsyncOpenAI(
+                api_key=self._key or "none",
+                base_url=url,
+                max_retries=0,
+                timeout=timeout,
+                http_client=httpx2.AsyncClient(
+                    timeout=timeout, limits=limits, transport=transport, verify=tls, follow_redirects=True
+                ),
+            )
+            for _ in range(math.ceil(options.max_in_flight / CONNECTIONS_PER_POOL))
+        ]
+        self._next_client = itertools.cycle(self._clients)
 
     async def __call__(self, body: bytes) -> Reply:
         import httpx2
@@ -77,7 +86,7 @@ class HttpTransport:
 
         try:
             async with asyncio.timeout(self._options.timeout_s):
-                response = await self._client.post(
+                response = await next(self._next_client).post(
                     "/chat/completions", cast_to=self._response, content=body, options={"headers": _JSON}
                 )
         except openai.APIStatusError as error:
@@ -94,7 +103,8 @@ class HttpTransport:
         return read_completion(response.content)
 
     async def close(self) -> None:
-        await self._client.close()
+        for client in self._clients:
+            await client.close()
 
     def _failure(self, response: Any, body: object) -> TransportError:
         status = int(response.status_code)
