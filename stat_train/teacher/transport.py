@@ -19,7 +19,7 @@ Transport = Callable[[bytes], Awaitable[Reply]]
 
 CONNECT_TIMEOUT_S = 10.0
 CONNECTIONS_PER_POOL = 32
-"""A pool looks at each of its connections on every request, so many small pools cost less than a large one."""
+"""A pool looks at each of its connections on every request, so small pools cost less than a large one."""
 TUTOR_URL = "http://tutor/v1"
 
 _TOO_LONG = (
