@@ -36,7 +36,8 @@ def write_tiny_model(folder: Path, seed: int = 0, chat_template: str | None = CH
         num_attention_heads=4,
         num_key_value_heads=2,
         max_position_embeddings=1024,
-        tie_word_embeddings=True,
+        tie_word_embeddings=False,  # tied random weights only repeat the last token
+        initializer_range=0.3,
         bos_token_id=None,
         eos_token_id=1,
         pad_token_id=0,

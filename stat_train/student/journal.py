@@ -1,7 +1,6 @@
 """Answers on disk, a whole batch at a time, so that a killed run computes only what is missing."""
 
 import hashlib
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -9,16 +8,18 @@ from typing import Any
 
 import orjson
 
+from stat_train.data.jsonl import append_jsonl, read_jsonl, write_jsonl
+from stat_train.errors import UserError
 from stat_train.student.response import Response
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """One answer to be written: a question's `sample`-th, and its prompt's token ids."""
+    """One answer to be written: a question's `sample`-th, and its prompt (token ids; text for a server)."""
 
     question_id: str
     sample: int
-    prompt: tuple[int, ...]
+    prompt: tuple[int, ...] | str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +31,8 @@ class Batch:
 
     @property
     def seed(self) -> int:
-        """A seed (63 bits) of this batch alone, so that it does not matter what ran before it."""
-        return int(self.key[:16], 16) >> 1
+        """A seed (31 bits) of this batch alone, so that it does not matter what ran before it."""
+        return int(self.key[:8], 16) >> 1
 
 
 def plan_batches(units: Iterable[Unit], size: int, depends_on: dict[str, Any]) -> list[Batch]:
@@ -47,7 +48,7 @@ def _key(units: Sequence[Unit], depends_on: dict[str, Any]) -> str:
 
 
 class Journal:
-    """A JSONL file of responses, each with its batch's key; what is incomplete or foreign is left out.
+    """A JSONL file of responses, each with its batch's key; rows of other or unfinished batches are dropped.
 
     While the answers come in, the file grows batch by batch; `finish` puts the rows in input order.
     """
@@ -55,47 +56,31 @@ class Journal:
     def __init__(self, path: Path, batches: Sequence[Batch]) -> None:
         self.path = path
         sizes = {batch.key: len(batch.units) for batch in batches}
-        kept: dict[str, list[Response]] = {}
-        content = path.read_bytes() if path.exists() else b""
-        for line in content.splitlines():
+        found: dict[str, list[Response]] = {}
+        rows = list(read_jsonl(path, torn_tail_ok=True)) if path.exists() else []
+        for row in rows:
             try:
-                row = orjson.loads(line)
                 key = row.pop("batch")
-                response = Response(**row)
-            except (ValueError, TypeError, KeyError, AttributeError):
-                continue  # a torn line: its batch is incomplete, and computed again
-            if key in sizes:
-                kept.setdefault(key, []).append(response)
-        self.done = {key: rows for key, rows in kept.items() if len(rows) == sizes[key]}
-        clean = b"".join(_lines(key, rows) for key, rows in self.done.items())
-        if len(clean) != len(content):
-            self._replace(clean)
+                found.setdefault(key, []).append(Response(**row))
+            except (KeyError, TypeError) as error:
+                raise UserError(f"{path}: holds other rows than answers; choose another file") from error
+        self.done = {key: kept for key, kept in found.items() if sizes.get(key) == len(kept)}
+        if self.done != found:
+            write_jsonl(path, (row for key, kept in self.done.items() for row in _rows(key, kept)))
 
     def commit(self, batch: Batch, responses: list[Response]) -> None:
         """Append the batch's rows and force them to disk."""
-        with self.path.open("ab") as file:
-            file.write(_lines(batch.key, responses))
-            file.flush()
-            os.fsync(file.fileno())
+        append_jsonl(self.path, _rows(batch.key, responses))
         self.done[batch.key] = responses
 
     def finish(self, order: Sequence[str]) -> list[Response]:
         """All responses by the question ids of `order`, then by sample; the file is left in that order."""
         place = {question_id: i for i, question_id in enumerate(order)}
-        rows = [(key, row) for key, rows in self.done.items() for row in rows]
-        rows.sort(key=lambda keyed: (place[keyed[1].question_id], keyed[1].sample))
-        self._replace(b"".join(_lines(key, [row]) for key, row in rows))
-        return [row for _, row in rows]
-
-    def _replace(self, content: bytes) -> None:
-        temporary = self.path.with_name(self.path.name + ".tmp")
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(self.path)
+        keyed = [(key, response) for key, responses in self.done.items() for response in responses]
+        keyed.sort(key=lambda pair: (place[pair[1].question_id], pair[1].sample))
+        write_jsonl(self.path, (row for key, response in keyed for row in _rows(key, [response])))
+        return [response for _, response in keyed]
 
 
-def _lines(key: str, responses: Iterable[Response]) -> bytes:
-    option = orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
-    return b"".join(orjson.dumps(asdict(response) | {"batch": key}, option=option) for response in responses)
+def _rows(key: str, responses: Iterable[Response]) -> list[dict[str, Any]]:
+    return [asdict(response) | {"batch": key} for response in responses]

@@ -3,37 +3,50 @@
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stat_train.options import Options
 
 
 class StudentOptions(Options):
-    """Which student, and with what it runs. `adapter` is a LoRA folder, merged on top of `model`."""
+    """Which student, and with what it runs."""
 
-    model: str = "embedded"  # "embedded", a folder, or a hub id
-    adapter: Path | None = None
-    template: Path | None = None  # None: prompts/student.jinja
-    plain: bool = False  # no chat template: for base models
+    model: str = Field(
+        "embedded", description="`embedded`, a model folder, or a hub id; a server's model name"
+    )
+    adapter: Path | None = Field(None, description="a LoRA folder, merged on top of the model")
+    template: Path | None = Field(None, description="none: prompts/student.jinja")
+    plain: bool = Field(False, description="no chat template: for base models")
     engine: Literal["auto", "transformers", "vllm", "server"] = "auto"
-    dtype: Literal["bfloat16", "float16", "float32"] = "bfloat16"  # of the weights while answering
-    threads: int | None = Field(default=None, ge=1)  # CPU threads; None: torch's own choice
-    max_model_len: int | None = Field(default=None, ge=16)  # tokens of prompt and answer; None: the model's
-    gpu_memory_utilization: float = Field(default=0.85, gt=0, le=1)  # vllm only
-    base_url: str | None = None  # server only
-    api_key_env: str = "OPENAI_API_KEY"  # server only: the name of the variable, never the key
-    concurrency: int = Field(default=32, ge=1)  # server only: requests in flight
+    dtype: Literal["bfloat16", "float16", "float32"] = Field(
+        "bfloat16", description="of the weights while answering"
+    )
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: torch's own choice")
+    max_model_len: int | None = Field(None, ge=16, description="tokens of prompt and answer together")
+    gpu_memory_utilization: float = Field(0.85, gt=0, le=1, description="vllm only")
+    base_url: str | None = Field(None, description="server only: its URL, with /v1")
+    api_key_env: str = Field("OPENAI_API_KEY", description="server only: the variable that holds the key")
+    concurrency: int = Field(32, ge=1, description="server only: requests in flight")
+
+    @model_validator(mode="after")
+    def _server_has_url(self) -> "StudentOptions":
+        if self.engine == "server" and not self.base_url:
+            raise ValueError("student.engine server needs student.base_url")
+        if self.base_url and self.engine not in ("auto", "server"):
+            raise ValueError(f"student.base_url is for engine server, not {self.engine}")
+        if self.base_url and (self.adapter or self.plain):
+            raise ValueError("a student server takes neither adapter nor plain; set them up where it runs")
+        return self
 
 
 class Sampling(Options):
-    """How the student answers: greedy at temperature 0; `n` answers a question; `max_tokens` each.
+    """How the student answers."""
 
-    `batch_size` prompts go through transformers at once (vLLM and servers batch by themselves).
-    """
-
-    temperature: float = Field(default=0.0, ge=0)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    n: int = Field(default=1, ge=1)
-    max_tokens: int = Field(default=512, ge=1)
-    batch_size: int = Field(default=32, ge=1)
+    temperature: float = Field(0.0, ge=0, description="0: greedy")
+    top_p: float = Field(1.0, gt=0, le=1)
+    n: int = Field(1, ge=1, description="answers a question")
+    max_tokens: int = Field(512, ge=1, description="of an answer")
+    batch_size: int = Field(
+        32, ge=1, description="prompts at once in transformers (vLLM and servers batch themselves)"
+    )
     seed: int = 0

@@ -3,53 +3,42 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError, UndefinedError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2 import TemplateError
 
 from stat_train.errors import UserError
+from stat_train.student.template import PROBE, Exemplar, Message, StudentTemplate
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
-Exemplar = tuple[str, str]  # question, solution
-Message = dict[str, str]
-
 MASKED = -100  # labels that the loss leaves out
-PROBE = "probe-4711"
 FIXED_DATE = "26 Jul 2024"  # Llama 3's template would print today's date: another prompt every day
 
 
 class StudentPrompt:
-    """Question in, token ids out, through a jinja template and the tokenizer's own chat template.
+    """Question in, token ids out, through a `StudentTemplate` and the tokenizer's own chat template.
 
-    `template` has a block `user` and, optionally, a block `system`; both see `question` (text) and
-    `exemplars` (a list of `question`, `solution`, empty unless few-shot). A model without a chat template
-    needs `plain=True`: system and user text, a blank line between them, then the answer.
+    A base model without a chat template needs `plain=True`: system and user text with a blank line
+    between them, then a line break, then the answer up to EOS.
     Raises `UserError` for a template or a tokenizer that cannot be used.
     """
 
     def __init__(self, tokenizer: "PreTrainedTokenizerBase", template: Path, plain: bool = False) -> None:
-        self.tokenizer, self.path, self.plain = tokenizer, template, plain
+        self.tokenizer, self.plain = tokenizer, plain
         if not plain and not tokenizer.chat_template:
             raise UserError(
                 f"student.model {tokenizer.name_or_path!r} has no chat template; "
                 "set student.plain: true for a base model, or choose its instruct version"
             )
-        self._special = [token for token in tokenizer.all_special_tokens if len(token) > 1]
-        self._source = _read(template)
-        self._template = _compile(self._source, template)
-        if PROBE not in self.messages(PROBE)[-1]["content"]:
-            raise UserError(
-                f"{template}: block `user` does not use {{{{ question }}}}; write it where it belongs"
-            )
+        self.template = StudentTemplate(template, tokenizer.all_special_tokens)
         self.end_of_turn = self._find_end_of_turn()
 
     @property
     def hash(self) -> str:
         """sha256 (hex) of all that the rendering depends on besides the tokenizer's vocabulary."""
-        parts = [self._source, str(self.plain), str(self.tokenizer.chat_template), FIXED_DATE]
+        parts = [self.template.source, str(self.plain), str(self.tokenizer.chat_template), FIXED_DATE]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     @property
@@ -59,17 +48,8 @@ class StudentPrompt:
         return sorted({self.end_of_turn} | ({eos} if eos is not None else set()))
 
     def messages(self, question: str, exemplars: Sequence[Exemplar] = ()) -> list[Message]:
-        """The chat messages (system unless empty, user), as a chat server wants them."""
-        context = {
-            "question": self._as_text(question),
-            "exemplars": [{"question": self._as_text(q), "solution": self._as_text(s)} for q, s in exemplars],
-        }
-        rendered = [
-            {"role": role, "content": self._block(role, context)}
-            for role in ("system", "user")
-            if role in self._template.blocks
-        ]
-        return [message for message in rendered if message["content"]]
+        """The chat messages, as a chat server wants them."""
+        return self.template.messages(question, exemplars)
 
     def text(self, question: str, exemplars: Sequence[Exemplar] = ()) -> str:
         """The prompt as the model reads it, up to where its answer begins."""
@@ -85,23 +65,15 @@ class StudentPrompt:
         The prompt is masked (-100) in the labels; the solution and the end of turn are learned.
         """
         prompt = self.tokens(question)
-        learned = [*self._encode(self._as_text(solution), special=False), self.end_of_turn]
+        learned = [*self._encode(self.template.as_text(solution), special=False), self.end_of_turn]
         return prompt + learned, [MASKED] * len(prompt) + learned
 
-    def _as_text(self, data: str) -> str:
-        """`data` with the tokenizer's control tokens broken up ("< |im_end|>"), so that it stays data."""
-        for token in self._special:
-            data = data.replace(token, f"{token[0]} {token[1:]}")
-        return data
-
-    def _block(self, role: str, context: dict[str, Any]) -> str:
-        try:
-            rendered = self._template.blocks[role](self._template.new_context(context))
-            return "".join(rendered).strip()
-        except UndefinedError as error:
-            raise UserError(f"{self.path}: block `{role}`: {error}; use question and exemplars") from error
-        except TemplateError as error:
-            raise UserError(f"{self.path}: block `{role}`: {error}") from error
+    def decode(self, generated: Sequence[int]) -> tuple[str, int | None]:
+        """The text before the first stop token among the generated ids, and that token's place."""
+        stops = set(self.stop_tokens)
+        end = next((i for i, token in enumerate(generated) if token in stops), None)
+        text: str = self.tokenizer.decode(generated[:end], skip_special_tokens=True)
+        return text, end
 
     def _chat(self, messages: list[Message], generate: bool) -> str:
         if self.plain:
@@ -112,8 +84,8 @@ class StudentPrompt:
             )
         except TemplateError as error:
             raise UserError(
-                f"{self.path}: the chat template of {self.tokenizer.name_or_path!r} refuses these messages "
-                f"({error}); leave the system block empty where a model takes none"
+                f"{self.template.path}: the chat template of {self.tokenizer.name_or_path!r} refuses these "
+                f"messages ({error}); leave the system block empty where a model takes none"
             ) from error
         return text
 
@@ -127,33 +99,11 @@ class StudentPrompt:
             answered = [*self.messages(PROBE), {"role": "assistant", "content": PROBE + "!"}]
             after = self._chat(answered, generate=False).rpartition(PROBE + "!")[2].lstrip()
             ids = self._encode(after, special=False)
-            if ids and ids[0] in self.tokenizer.all_special_ids:
+            if ids and ids[0] in self.tokenizer.added_tokens_decoder:
                 return ids[0]
         if self.tokenizer.eos_token_id is None:
             raise UserError(
                 f"student.model {self.tokenizer.name_or_path!r}: its chat template has no end-of-turn token "
-                "and its tokenizer no EOS token; set eos_token in its tokenizer_config.json"
+                "and its tokenizer no EOS; set eos_token in its tokenizer_config.json"
             )
         return int(self.tokenizer.eos_token_id)
-
-
-def _read(template: Path) -> str:
-    try:
-        return template.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{template}: student template cannot be read ({error}); check the path") from error
-
-
-def _compile(source: str, path: Path) -> Template:
-    environment = ImmutableSandboxedEnvironment(
-        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False
-    )
-    try:
-        template = environment.from_string(source)
-    except TemplateSyntaxError as error:
-        raise UserError(f"{path}: line {error.lineno}: {error.message}") from error
-    if "user" not in template.blocks:
-        raise UserError(
-            f"{path}: no block `user`; wrap the question in {{% block user %}}...{{% endblock %}}"
-        )
-    return template

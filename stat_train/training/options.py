@@ -32,7 +32,7 @@ class SFTOptions(Options):
     gradient_accumulation: int = Field(1, ge=1)
     warmup_ratio: float = Field(0.03, ge=0, lt=1)
     scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
-    optimizer: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"] = "adamw_torch"
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "paged_adamw_8bit"] = "adamw_torch_fused"
     weight_decay: float = Field(0.1, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
     lora: LoraOptions = LoraOptions()

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from stat_train.data.normalise import normalise_question
 from stat_train.errors import UserError
 from stat_train.student.prompt import MASKED, StudentPrompt
 
@@ -67,10 +68,6 @@ def check_tokenized(rows: Sequence[Row], tokenized: Sequence[Tokenized], prompt:
 
 
 def _no_forbidden(rows: Sequence[Row], questions: Iterable[str]) -> None:
-    if not questions:
-        return
-    from stat_train.data.normalise import normalise_question
-
     forbidden = {normalise_question(question) for question in questions}
     found = [row.id for row in rows if normalise_question(row.question) in forbidden]
     if found:

@@ -1,0 +1,81 @@
+"""From options to a student that answers."""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from stat_train.assets import asset
+from stat_train.errors import UserError
+from stat_train.student.adapter import adapted_student
+from stat_train.student.answering import Student
+from stat_train.student.embedded import embedded_student
+from stat_train.student.loading import load_tokenizer
+from stat_train.student.options import StudentOptions
+from stat_train.student.prompt import StudentPrompt
+from stat_train.student.server_engine import ServerStudent
+from stat_train.student.template import StudentTemplate
+from stat_train.student.transformers_engine import TransformersStudent
+from stat_train.student.vllm_engine import VllmStudent
+
+WANTED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
+
+
+def load_student(options: StudentOptions, model: Path | None = None) -> Student:
+    """The student that `options` name; `model` is another folder to answer with (a trained arm).
+
+    Engine `auto`: a server where `base_url` is given, vLLM where there is a CUDA GPU and vLLM is installed,
+    else transformers.
+    """
+    engine = _engine(options)
+    if engine == "server":
+        return ServerStudent(StudentTemplate(_template(options)), options)
+    folder = model or model_folder(options)
+    prompt = student_prompt(options, folder)
+    if engine == "vllm":
+        return VllmStudent(folder, prompt, options)
+    return TransformersStudent(folder, prompt, options.dtype, options.threads, options.max_model_len)
+
+
+def model_folder(options: StudentOptions) -> Path:
+    """The folder of the student's weights: the embedded one, a user's, or the hub's; adapter merged."""
+    if options.model == "embedded":
+        folder = embedded_student()
+    elif Path(options.model).expanduser().is_dir():
+        folder = Path(options.model).expanduser()
+    else:
+        folder = _from_hub(options.model)
+    return folder if options.adapter is None else adapted_student(folder, options.adapter)
+
+
+def student_prompt(options: StudentOptions, folder: Path) -> StudentPrompt:
+    """The one rendering of the student's prompt, with the tokenizer of `folder`."""
+    return StudentPrompt(load_tokenizer(folder), _template(options), options.plain)
+
+
+def _template(options: StudentOptions) -> Path:
+    return options.template or asset("prompts/student.jinja")
+
+
+def _engine(options: StudentOptions) -> str:
+    if options.engine != "auto":
+        return options.engine
+    if options.base_url:
+        return "server"
+    if find_spec("vllm") is None:
+        return "transformers"
+    import torch
+
+    return "vllm" if torch.cuda.is_available() else "transformers"
+
+
+def _from_hub(model: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(model, allow_patterns=WANTED))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(
+            f"student.model {model!r}: no such folder, and the hub has none to give ({reason}); "
+            "give a model folder, a hub id, or embedded"
+        ) from error

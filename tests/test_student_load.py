@@ -1,0 +1,161 @@
+"""Folders, fingerprints, adapters, and the engine that `auto` takes."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+
+import pytest
+from tiny_model import write_tiny_model
+
+from stat_train.assets import asset
+from stat_train.errors import UserError
+from stat_train.student import fingerprint as fingerprints
+from stat_train.student import load
+from stat_train.student.adapter import adapted_student
+from stat_train.student.fingerprint import fingerprint
+from stat_train.student.load import load_student, model_folder
+from stat_train.student.loading import load_model, load_tokenizer, save_model
+from stat_train.student.options import Sampling, StudentOptions
+from stat_train.student.prompt import StudentPrompt
+from stat_train.student.transformers_engine import TransformersStudent
+from stat_train.student.vllm_engine import VllmStudent
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+def test_a_fingerprint_follows_the_content_and_reads_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_tiny_model(tmp_path / "model")
+    first = fingerprint(folder)
+    with monkeypatch.context() as patch:
+        patch.setattr(fingerprints.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
+        assert fingerprint(folder) == first
+    weights = folder / "model.safetensors"
+    changed = bytearray(weights.read_bytes())
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    assert fingerprint(folder) != first
+    changed[-1] ^= 1
+    weights.write_bytes(changed)
+    os.utime(weights, ns=(1, 1))
+    assert fingerprint(folder) == first
+
+
+def test_an_adapter_is_merged_once_into_a_plain_folder(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    monkeypatch.setenv("STAT_TRAIN_CACHE", str(tmp_path / "cache"))
+    model = load_model(tiny, "float32")
+    lora = get_peft_model(model, LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False))
+    lora.save_pretrained(tmp_path / "adapter")
+    expected = lora.merge_and_unload().state_dict()
+
+    folder = model_folder(StudentOptions(model=str(tiny), adapter=tmp_path / "adapter"))
+    merged = load_model(folder, "float32").state_dict()
+    assert all(torch.allclose(merged[k], expected[k], atol=1e-2) for k in expected)
+    assert not torch.allclose(
+        merged["model.layers.0.mlp.up_proj.weight"],
+        load_model(tiny, "float32").state_dict()["model.layers.0.mlp.up_proj.weight"],
+        atol=1e-2,
+    )
+    written = (folder / "model.safetensors").stat().st_mtime_ns
+    assert adapted_student(tiny, tmp_path / "adapter") == folder
+    assert (folder / "model.safetensors").stat().st_mtime_ns == written
+
+
+def test_an_adapter_that_does_not_fit_is_one_clear_line(tiny: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no adapter_config\.json"):
+        adapted_student(tiny, tmp_path)
+
+
+def test_weights_come_in_the_dtype_asked_for_and_whole(tiny: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    save_model(load_model(tiny, "float32"), load_tokenizer(tiny), tmp_path, "bfloat16")
+    assert {str(p.dtype) for p in load_model(tmp_path, "float32").parameters()} == {"torch.float32"}
+    assert json.loads((tmp_path / "config.json").read_text())["rope_theta"] == 10000.0
+    weights = load_file(tmp_path / "model.safetensors")
+    weights.pop("model.norm.weight")
+    save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"weights without model\.norm\.weight"):
+        load_model(tmp_path, "float32")
+
+
+def test_pickled_weights_are_refused(tmp_path: Path) -> None:
+    import torch
+
+    folder = write_tiny_model(tmp_path)
+    torch.save(load_model(folder, "float32").state_dict(), folder / "pytorch_model.bin")
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(UserError, match="no usable weights here"):
+        load_model(folder, "float32")
+
+
+def test_auto_takes_vllm_only_where_it_can_run(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    options = StudentOptions(model=str(tiny))
+    assert isinstance(load_student(options), TransformersStudent)
+    monkeypatch.setattr(load, "find_spec", lambda name: name == "vllm")
+    assert isinstance(load_student(options), TransformersStudent)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert isinstance(load_student(options), VllmStudent)
+
+
+def test_vllm_gets_the_same_tokens_and_stops(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM itself is replaced: what is held here is what we ask of it and what we make of its answer."""
+    asked: dict[str, list] = {"prompts": [], "parameters": []}
+
+    class LLM:
+        def __init__(self, **options) -> None:
+            assert (options["model"], options["generation_config"]) == (str(tiny), "vllm")
+
+        def generate(self, prompts, parameters, use_tqdm):
+            asked["prompts"] += prompts
+            asked["parameters"] += parameters
+            return [
+                SimpleNamespace(outputs=[SimpleNamespace(token_ids=(*prompt["prompt_token_ids"][-9:-1], 1))])
+                for prompt in prompts
+            ]
+
+    fake = ModuleType("vllm")
+    fake.LLM, fake.SamplingParams = LLM, SimpleNamespace
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    student = load_student(StudentOptions(model=str(tiny), engine="vllm"))
+    items = [("b", "is it longer?"), ("a", "short?")]
+    responses = student.answer(items, Sampling(temperature=0.5, max_tokens=30), tmp_path / "out.jsonl")
+    prompt = StudentPrompt(load_tokenizer(tiny), asset("prompts/student.jinja"))
+    assert [p["prompt_token_ids"] for p in asked["prompts"]] == [
+        prompt.tokens("short?"),
+        prompt.tokens("is it longer?"),
+    ]
+    assert asked["parameters"][0].stop_token_ids == prompt.stop_tokens
+    assert asked["parameters"][0].seed != asked["parameters"][1].seed
+    assert [r.question_id for r in responses] == ["b", "a"]
+    assert {r.finish_reason for r in responses} == {"stop"}
+
+
+def test_a_missing_model_names_what_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    def offline(*_, **__):
+        raise LocalEntryNotFoundError("cannot reach the hub\nsecond line")
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", offline)
+    with pytest.raises(
+        UserError, match=r"student\.model 'no/where': .*cannot reach the hub.*or embedded"
+    ) as error:
+        model_folder(StudentOptions(model="no/where"))
+    assert "\n" not in str(error.value)

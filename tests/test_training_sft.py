@@ -1,0 +1,206 @@
+"""SFT on a tiny random model: it learns, and a killed training ends with the same weights."""
+
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from pydantic import ValidationError
+from tiny_model import write_tiny_model
+
+from stat_train.assets import asset
+from stat_train.errors import UserError
+from stat_train.student.adapter import adapted_student
+from stat_train.student.loading import load_tokenizer
+from stat_train.student.options import Sampling
+from stat_train.student.prompt import StudentPrompt
+from stat_train.student.transformers_engine import TransformersStudent
+from stat_train.training import sft as module
+from stat_train.training.options import LoraOptions, SFTOptions
+from stat_train.training.sft import sft
+
+ROWS = [
+    SimpleNamespace(id=f"r{i}", question=f"q{i} {'x' * (i % 9)}", solution=f"s{i * 7 % 13}")
+    for i in range(21)
+]
+OPTIONS = {"epochs": 2, "batch_size": 4, "save_steps": 3, "learning_rate": 3e-3, "save_dtype": "float32"}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_model(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def prompt(tiny: Path) -> StudentPrompt:
+    return StudentPrompt(load_tokenizer(tiny), asset("prompts/student_short.jinja"))
+
+
+def weights(folder: Path) -> dict:
+    from safetensors.torch import load_file
+
+    return load_file(folder / "model.safetensors")
+
+
+def same(a: Path, b: Path) -> bool:
+    import torch
+
+    one, other = weights(a), weights(b)
+    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+KILL_9 = """
+    import os, signal, sys
+    sys.path.insert(0, {tests!r})
+    from test_training_sft import Path, dying_at, train
+
+    with dying_at(8, lambda: os.kill(os.getpid(), signal.SIGKILL)):
+        train(Path({tiny!r}), Path({out!r}), {options!r})
+"""
+
+
+class DiedError(Exception):
+    pass
+
+
+@contextmanager
+def dying_at(step: int, die: Callable[[], None]) -> Iterator[None]:
+    """Call `die` when a training reaches `step`."""
+    advancing, steps = module._advancing, []
+
+    class Bar:
+        def advance(self, n: int = 1) -> None:
+            steps.append(n)
+            if sum(steps) == step:
+                die()
+
+    module._advancing = lambda _: advancing(Bar())
+    try:
+        yield
+    finally:
+        module._advancing = advancing
+
+
+def train(tiny: Path, out: Path, options: dict) -> Path:
+    prompt = StudentPrompt(load_tokenizer(tiny), asset("prompts/student_short.jinja"))
+    return sft(tiny, ROWS, prompt, SFTOptions(**OPTIONS, **options), out)
+
+
+def test_kill_9_and_resume_gives_the_same_weights(tiny: Path, tmp_path: Path) -> None:
+    options, out = {"group_by_length": True}, tmp_path / "killed"
+    code = KILL_9.format(tests=str(Path(__file__).parent), tiny=str(tiny), options=options, out=str(out))
+    died = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False)
+    assert died.returncode == -signal.SIGKILL
+    assert_resumes(tiny, out, options)
+
+
+def test_dropout_is_the_same_after_a_resume(tiny: Path, tmp_path: Path) -> None:
+    options = {"method": "lora", "lora": {"r": 4, "dropout": 0.3}}
+
+    def die() -> None:
+        raise DiedError
+
+    with dying_at(8, die), pytest.raises(DiedError):
+        train(tiny, tmp_path / "killed", options)
+    assert_resumes(tiny, tmp_path / "killed", options)
+
+
+def assert_resumes(tiny: Path, out: Path, options: dict) -> None:
+    checkpoints = out.with_name("killed.partial").glob("checkpoint-*")
+    assert [folder.name for folder in checkpoints] == ["checkpoint-6"]
+    resumed = train(tiny, out, options)
+    straight = train(tiny, out.with_name("straight"), options)
+    assert same(straight, resumed)
+    assert (resumed / "loss.jsonl").read_text() == (straight / "loss.jsonl").read_text()
+    assert not out.with_name("killed.partial").exists()
+
+
+def test_what_was_trained_is_answered(tiny, prompt, tmp_path: Path) -> None:
+    rows = [
+        SimpleNamespace(id="a", question="who?", solution="me"),
+        SimpleNamespace(id="b", question="two?", solution="2"),
+    ]
+    options = SFTOptions(epochs=60, batch_size=2, learning_rate=1e-2, warmup_ratio=0, save_steps=1000)
+    out = sft(tiny, rows, prompt, options, tmp_path / "out")
+    student = TransformersStudent(
+        out, StudentPrompt(load_tokenizer(out), asset("prompts/student_short.jinja"))
+    )
+    answers = student.answer(
+        [("a", "who?"), ("b", "two?")], Sampling(max_tokens=9), tmp_path / "answers.jsonl"
+    )
+    assert [(r.text, r.finish_reason) for r in answers] == [("me", "stop"), ("2", "stop")]
+    losses = [json.loads(line) for line in (out / "loss.jsonl").read_text().splitlines()]
+    assert [entry["step"] for entry in losses] == list(range(1, 61))
+    assert losses[-1]["loss"] < 0.1 < losses[0]["loss"]
+
+
+def test_a_finished_training_is_kept_and_another_is_refused(tiny, prompt, tmp_path: Path) -> None:
+    options = SFTOptions(max_steps=1, **OPTIONS)
+    out = sft(tiny, ROWS, prompt, options, tmp_path / "out")
+    before = (out / "training.json").stat().st_mtime_ns
+    assert sft(tiny, ROWS, prompt, options, out) == out
+    assert (out / "training.json").stat().st_mtime_ns == before
+    with pytest.raises(UserError, match="holds a training with other data or options"):
+        sft(tiny, ROWS[1:], prompt, options, out)
+    with pytest.raises(UserError, match="is no finished training"):
+        sft(tiny, ROWS, prompt, options, tmp_path)
+
+
+def test_checkpoints_of_another_training_or_half_written_are_not_resumed(
+    tiny, prompt, tmp_path: Path
+) -> None:
+    options = SFTOptions(max_steps=4, **OPTIONS)
+    straight = sft(tiny, ROWS, prompt, options, tmp_path / "straight")
+    key = json.loads((straight / "training.json").read_text())["key"]
+    for name, stamp in (("foreign", "another key"), ("torn", key)):
+        checkpoint = tmp_path / f"{name}.partial" / "checkpoint-3"
+        checkpoint.mkdir(parents=True)
+        (checkpoint.parent / "key").write_text(stamp)
+        (checkpoint / "trainer_state.json").write_text('{"global_step": 3' if name == "torn" else "{}")
+        assert same(sft(tiny, ROWS, prompt, options, tmp_path / name), straight)
+
+
+def test_a_kept_adapter_makes_the_same_student(tiny, prompt, tmp_path: Path) -> None:
+    import torch
+
+    options = SFTOptions(method="lora", keep_adapter=True, lora=LoraOptions(r=2), max_steps=4, **OPTIONS)
+    out = sft(tiny, ROWS, prompt, options, tmp_path / "out")
+    merged, again = weights(out), weights(adapted_student(tiny, out / "adapter", tmp_path / "cache"))
+    start = weights(tiny)
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert not torch.allclose(merged[name], start[name], atol=1e-3)
+    assert torch.allclose(merged[name], again[name].float(), atol=1e-2)
+    adapter = out / "adapter" / "adapter_model.safetensors"
+    assert adapter.stat().st_size < 20_000
+
+
+def test_the_seed_decides_the_weights(tiny, prompt, tmp_path: Path) -> None:
+    folders = [
+        sft(tiny, ROWS, prompt, SFTOptions(seed=seed, max_steps=3, **OPTIONS), tmp_path / name)
+        for name, seed in (("a", 1), ("b", 1), ("c", 2))
+    ]
+    assert same(folders[0], folders[1])
+    assert not same(folders[0], folders[2])
+
+
+def test_nothing_is_sent_anywhere(tiny, prompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import socket
+
+    monkeypatch.delenv("CI", raising=False)
+    reached: list[object] = []
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *address, **_: reached.append(address) or [])
+    sft(tiny, ROWS, prompt, SFTOptions(max_steps=1, **OPTIONS), tmp_path / "out")
+    assert reached == []
+
+
+def test_options_that_cannot_be_are_refused(tiny, prompt, tmp_path: Path) -> None:
+    with pytest.raises(ValidationError, match="keep_adapter needs method: lora"):
+        SFTOptions(keep_adapter=True)
+    with pytest.raises(UserError, match="qlora needs a CUDA GPU"):
+        sft(tiny, ROWS, prompt, SFTOptions(method="qlora"), tmp_path / "out")
