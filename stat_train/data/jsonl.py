@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -31,7 +31,9 @@ def append_jsonl(path: Path, batch: Iterable[Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with open(path, "a+b") as file:
-            file.truncate(_end_of_last_line(file))
+            size = file.seek(0, os.SEEK_END)
+            if (whole := _end_of_last_line(file, size)) < size:
+                file.truncate(whole)
             file.write(payload)
             file.flush()
             os.fsync(file.fileno())
@@ -82,14 +84,13 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
     return row
 
 
-def _end_of_last_line(file: Any) -> int:
-    """Offset behind the last line break: where the next whole line belongs."""
-    end: int = file.seek(0, os.SEEK_END)
+def _end_of_last_line(file: BinaryIO, end: int) -> int:
+    """Offset behind the last line break before `end`: where the next whole line belongs."""
     while end > 0:
         start = max(0, end - 65536)
         file.seek(start)
         newline = file.read(end - start).rfind(b"\n")
         if newline >= 0:
-            return int(start + newline + 1)
+            return start + newline + 1
         end = start
     return 0

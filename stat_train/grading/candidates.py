@@ -25,6 +25,7 @@ ALTERNATIVE = re.compile(
     r"[ \t]*(?:,?[ \t]*(?:or|and)\b|,|/)[ \t]*|(?:[ \t]+[^\W\d]+){1,3},?[ \t]+or\b[ \t]*"
 )
 EQUALS = re.compile(r"(?<![<>!:=])=(?!=)")
+SPACED_SIGN = re.compile(r"^([-−])[ \t]+")
 TAIL = 4000
 
 
@@ -68,9 +69,10 @@ def _chains(text: str, value: re.Pattern[str]) -> list[list[str]]:
     chains: list[list[str]] = []
     end = -1
     for match in value.finditer(text):
+        found = SPACED_SIGN.sub(r"\1", match[0])
         if chains and ALTERNATIVE.fullmatch(text, end, match.start()):
-            chains[-1].append(match[0])
+            chains[-1].append(found)
         else:
-            chains.append([match[0]])
+            chains.append([found])
         end = match.end()
     return chains

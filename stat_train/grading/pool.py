@@ -20,6 +20,7 @@ from stat_train.grading.verdict import Verdict
 START_SECONDS = 120.0
 WALL_PER_CPU_SECOND = 4.0
 LARGEST_BATCH = 32
+FAILED_STARTS = 3
 
 Outcome = tuple[Verdict, str | None]
 
@@ -88,6 +89,7 @@ class WorkerPool:
     def __init__(self, task: str, *, size: int, cpu_seconds: float) -> None:
         self.task, self.size, self.cpu_seconds = task, size, cpu_seconds
         self._workers: list[Worker] = []
+        self._failed_starts = 0
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 
     def run(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
@@ -110,8 +112,8 @@ class WorkerPool:
 
     def start(self) -> None:
         """Proves that a worker starts. Raises UserError with the reason where none does."""
-        self._start_workers(1)
         while not any(worker.ready for worker in self._workers):
+            self._start_workers(1)
             for worker in self._wait():
                 self._collect(worker, deque())
 
@@ -119,6 +121,10 @@ class WorkerPool:
         _end_all(self._workers)
 
     def _start_workers(self, waiting: int) -> None:
+        for worker in [worker for worker in self._workers if worker.ready and not worker.batch]:
+            if worker.process.poll() is not None:  # killed from outside while idle
+                self._workers.remove(worker)
+                worker.end()
         idle = sum(not worker.batch for worker in self._workers)
         for _ in range(min(self.size - len(self._workers), -(-waiting // 8) - idle)):
             self._workers.append(Worker(self.task, self.cpu_seconds))
@@ -152,6 +158,7 @@ class WorkerPool:
             reply = orjson.loads(line)
             if reply == "ready":
                 worker.ready = True
+                self._failed_starts = 0
             elif isinstance(reply, dict):
                 raise UserError(f"grader '{self.task}': {reply['failed']}; check the name and the module")
             else:
@@ -171,7 +178,8 @@ class WorkerPool:
         self._workers.remove(worker)
         code = worker.process.wait() if verdict is None else worker.end()
         worker.end()
-        if not worker.ready:
+        self._failed_starts += not worker.ready
+        if self._failed_starts >= FAILED_STARTS:
             raise UserError(
                 f"grader '{self.task}': its process does not start (exit {code}); check the module"
             )

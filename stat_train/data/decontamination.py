@@ -1,0 +1,126 @@
+"""Evaluation stays clean: training rows that ask an evaluation question are removed."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import Any, Generic, Literal, Protocol, TypeVar
+
+from stat_train.data.ngrams import NgramIndex
+from stat_train.data.normalise import mask_numbers, normalise_readable, readable, words
+from stat_train.options import Options
+
+Rule = Literal["remove", "report", "off"]
+RULES = ("exact", "numbers", "ngram_13", "ngram_8")
+BATCH = 8192
+
+
+class Question(Protocol):
+    """What decontamination reads of a row."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def question(self) -> str: ...
+
+
+Row = TypeVar("Row", bound=Question)
+
+
+class DecontaminationOptions(Options):
+    """The near rules; a question equal after normalisation is always removed.
+
+    `numbers`: equal but for the numbers. `ngram_13`, `ngram_8`: 13 or 8 words in a row in common.
+    A domain generated from templates reports them: nearly every row is a variant of a test question.
+    """
+
+    numbers: Rule = "report"
+    ngram_13: Rule = "report"
+    ngram_8: Rule = "report"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """Row `id` matches question `matched_id` of `split` by `rule`."""
+
+    id: str
+    rule: str
+    split: str
+    matched_id: str
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Decontaminated(Generic[Row]):
+    """The rows kept and removed, in order, and every hit (one a row and rule; "exact" stands alone)."""
+
+    kept: list[Row]
+    removed: list[Row]
+    hits: list[Hit]
+
+    def to_json(self) -> dict[str, Any]:
+        """Counts, and each removed row with what it matched."""
+        return {
+            "rows": len(self.kept) + len(self.removed),
+            "kept": len(self.kept),
+            "found": {rule: sum(hit.rule == rule for hit in self.hits) for rule in RULES},
+            "removed": [asdict(hit) for hit in self.hits if hit.removed],
+        }
+
+
+def remove_contaminated(
+    rows: Iterable[Row],
+    against: Mapping[str, Sequence[Question]],
+    options: DecontaminationOptions | None = None,
+) -> Decontaminated[Row]:
+    """`rows` without those that ask a question of the splits `against` (evaluation, validation).
+
+    Linear in the rows and in the questions.
+    """
+    options = options or DecontaminationOptions()
+    questions = [
+        (split, question.id, readable(question.question)) for split in against for question in against[split]
+    ]
+    keys = [normalise_readable(text) for _, _, text in questions]
+    exact = _first_places(keys)
+    numbers = _first_places(map(mask_numbers, keys)) if options.numbers != "off" else {}
+    token_lists = [words(text) for _, _, text in questions]
+    ngrams = {
+        rule: NgramIndex(token_lists, n)
+        for rule, n in (("ngram_13", 13), ("ngram_8", 8))
+        if getattr(options, rule) != "off"
+    }
+    kept: list[Row] = []
+    removed: list[Row] = []
+    hits: list[Hit] = []
+    for batch in _batches(rows):
+        texts = [readable(row.question) for row in batch]
+        tokens = [words(text) for text in texts] if ngrams else []
+        near = {rule: index.first_matches(tokens) for rule, index in ngrams.items()}
+        for place, (row, text) in enumerate(zip(batch, texts, strict=True)):
+            key = normalise_readable(text)
+            if key in exact:
+                matches = {"exact": exact[key]}
+            else:
+                candidates = {"numbers": numbers.get(mask_numbers(key)) if numbers else None}
+                candidates |= {rule: found[place] for rule, found in near.items()}
+                matches = {rule: match for rule, match in candidates.items() if match is not None}
+            row_hits = []
+            for rule, match in matches.items():
+                remove = rule == "exact" or getattr(options, rule) == "remove"
+                row_hits.append(Hit(row.id, rule, *questions[match][:2], remove))
+            hits += row_hits
+            (removed if any(hit.removed for hit in row_hits) else kept).append(row)
+    return Decontaminated(kept, removed, hits)
+
+
+def _first_places(keys: Iterable[str]) -> dict[str, int]:
+    places: dict[str, int] = {}
+    for place, key in enumerate(keys):
+        places.setdefault(key, place)
+    return places
+
+
+def _batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    iterator = iter(rows)
+    while batch := list(islice(iterator, BATCH)):
+        yield batch

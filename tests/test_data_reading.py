@@ -1,0 +1,210 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from stat_train.data.columns import Columns
+from stat_train.data.example import Example
+from stat_train.data.reading import read_examples
+from stat_train.data.writing import write_examples
+from stat_train.errors import UserError
+
+ROWS = [
+    {"question": "2 + 2?", "answer": "4", "skills": ["addition"], "level": 1, "source": "book"},
+    {"question": "9 - 5?", "solution": "9 - 5 = 4\n#### 4", "answer": "4", "subject": "arithmetic"},
+]
+
+
+def jsonl(path: Path, rows: list) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def test_jsonl_parquet_and_csv_give_the_same_examples(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{"q": "2, or 3?", "a": 2, "topic": "x; y"}, {"q": 'say "hi"\nnow', "a": 3, "topic": "z"}]
+    columns = Columns(question="q", answer="a", skills="topic")
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "d.parquet")
+    (tmp_path / "d.csv").write_text('q,a,topic\n"2, or 3?",2,x; y\n"say ""hi""\nnow",3,z\n')
+    jsonl(tmp_path / "d.jsonl", rows)
+    read = [read_examples(tmp_path / f"d.{kind}", columns) for kind in ("jsonl", "parquet", "csv")]
+    assert read[0] == read[1] == read[2]
+    assert [(e.question, e.answer, e.skills) for e in read[0]] == [
+        ("2, or 3?", "2", ("x", "y")),
+        ('say "hi"\nnow', "3", ("z",)),
+    ]
+
+
+def test_columns_of_the_fields_names_are_found_and_the_rest_is_kept(tmp_path: Path) -> None:
+    first, second = read_examples(jsonl(tmp_path / "d.jsonl", ROWS))
+    assert (first.answer, first.skills, first.level, first.meta) == (
+        "4",
+        ("addition",),
+        "1",
+        {"source": "book"},
+    )
+    assert (second.solution, second.subject, second.skills) == ("9 - 5 = 4\n#### 4", "arithmetic", ())
+
+
+def test_an_empty_column_name_leaves_the_field_empty(tmp_path: Path) -> None:
+    first, _ = read_examples(jsonl(tmp_path / "d.jsonl", ROWS), Columns(skills=""))
+    assert first.skills == ()
+    assert first.meta["skills"] == ["addition"]
+
+
+def test_ids_come_from_the_text_and_stay_unique(tmp_path: Path) -> None:
+    rows = [*ROWS, ROWS[0]]
+    forth = read_examples(jsonl(tmp_path / "a.jsonl", rows))
+    back = read_examples(jsonl(tmp_path / "b.jsonl", rows[::-1]))
+    assert [e.id for e in forth] == [forth[0].id, forth[1].id, forth[0].id + "-2"]
+    assert {e.id for e in back} == {e.id for e in forth}
+    assert back[1].id == forth[1].id
+
+
+@pytest.mark.parametrize(
+    ("mark", "solution", "answer"),
+    [
+        ("####", "a #### b\n#### 3\n#### 1,234 ", "1,234"),
+        ("boxed", r"so \boxed{2}, no, \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
+        ("boxed", r"thus \boxed 9.", "9"),
+        ("boxed", "none", None),
+    ],
+)
+def test_answers_are_read_from_the_solution(
+    tmp_path: Path, mark: str, solution: str, answer: str | None
+) -> None:
+    rows = [{"question": "q", "s": solution, "answer": "old"}, {"question": "r", "s": "#### 1 \\boxed{1}"}]
+    rows[1]["s"] = "\\boxed{1}\n#### 1"
+    read = read_examples(jsonl(tmp_path / "d.jsonl", rows), Columns(solution="s", answer_from=mark))
+    assert read[0].answer == answer
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_what_is_written_is_read_back(tmp_path: Path, suffix: str) -> None:
+    examples = [
+        Example(
+            "1", "q", "s", "a", "algebra", ("x", "y"), "3", {"question": "other", "n": 1, "deep": {"k": [1]}}
+        ),
+        Example("2", "r", meta={"n": 2}),
+    ]
+    assert write_examples(tmp_path / f"d.{suffix}", examples) == 2
+    read = read_examples(tmp_path / f"d.{suffix}")
+    assert [replace(example, meta=dict(example.meta)) for example in read] == examples
+
+
+def test_a_folder_in_hub_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    folder = tmp_path / "set"
+    for config in ("easy", "hard"):
+        (folder / config).mkdir(parents=True)
+        for split in ("train", "test"):
+            jsonl(folder / config / f"{split}.jsonl", [{"problem": f"{config} {split}?", "answer": "1"}])
+    (folder / "README.md").write_text(
+        "---\nconfigs:\n"
+        + "".join(
+            f"- config_name: {c}\n  data_files:\n"
+            + "".join(f"  - split: {s}\n    path: {c}/{s}.jsonl\n" for s in ("train", "test"))
+            for c in ("easy", "hard")
+        )
+        + "---\n"
+    )
+    columns = Columns(question="problem")
+    assert [e.question for e in read_examples(f"{folder}:hard@test", columns)] == ["hard test?"]
+    with pytest.raises(UserError, match=r"several splits \(train, test\); name one"):
+        read_examples(f"{folder}:hard", columns)
+    with pytest.raises(UserError, match="no split 'dev'; splits there: train, test"):
+        read_examples(f"{folder}:hard@dev", columns)
+    with pytest.raises(UserError, match="cannot be loaded"):
+        read_examples(f"{folder}:other@test", columns)
+
+
+BAD = [
+    (
+        "d.jsonl",
+        '{"text": "a", "b": 1}\n',
+        Columns(),
+        "no column 'question' for question; columns there: text, b",
+    ),
+    (
+        "d.jsonl",
+        '{"question": "a"}\n',
+        Columns(answer="gold"),
+        "no column 'gold' for answer; columns there: question",
+    ),
+    (
+        "d.jsonl",
+        '{"question": "a"}\n{"question": " "}\n',
+        Columns(),
+        "line 2: field 'question': the question is empty",
+    ),
+    (
+        "d.jsonl",
+        '{"question": ["a", "b"]}\n',
+        Columns(),
+        "line 1: field 'question': a list; write it as text",
+    ),
+    ("d.jsonl", '{"question": "a", "answer": true}\n', Columns(), "line 1: field 'answer': a bool"),
+    (
+        "d.jsonl",
+        '{"question": "a", "skills": {"x": 1}}\n',
+        Columns(),
+        "line 1: field 'skills': not a list of names",
+    ),
+    (
+        "d.jsonl",
+        '{"question": "a", "id": 1}\n{"question": "b", "id": "1"}\n',
+        Columns(),
+        "line 2: field 'id': id '1' stands already in line 1",
+    ),
+    (
+        "d.jsonl",
+        '{"question": "a", "id": 1}\n{"question": "b"}\n',
+        Columns(),
+        "line 2: field 'id': the id is empty",
+    ),
+    ("d.jsonl", '{"question": "a"\n', Columns(), "line 1: not JSON"),
+    ("d.jsonl", "", Columns(), "no rows"),
+    (
+        "d.jsonl",
+        '{"question": "a", "solution": "x"}\n',
+        Columns(answer_from="####"),
+        "no row marks its answer by ####",
+    ),
+    (
+        "d.jsonl",
+        '{"question": "a"}\n',
+        Columns(answer_from="boxed"),
+        "needs a solution; columns there: question",
+    ),
+    ("d.csv", "question,answer\na,1,2\n", Columns(), "row 1: more or fewer cells than the header"),
+    ("d.csv", "question,answer\na\n", Columns(), "row 1: more or fewer cells than the header"),
+    ("d.parquet", "no parquet", Columns(), "not a Parquet file"),
+    ("d.xlsx", "x", Columns(), "format '.xlsx' is not read"),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "columns", "message"), BAD)
+def test_each_defect_is_one_line_that_names_the_file(
+    tmp_path: Path, name: str, text: str, columns: Columns, message: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError) as caught:
+        read_examples(tmp_path / name, columns, split_name="pool")
+    assert message in str(caught.value)
+    assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_or_folder_is_said_without_asking_the_hub(tmp_path: Path) -> None:
+    for source in (tmp_path / "none.jsonl", tmp_path / "none", "./none", "a/b/c@test"):
+        with pytest.raises(UserError, match="no such file"):
+            read_examples(source)
+
+
+def test_two_sources_of_the_answer_are_refused() -> None:
+    with pytest.raises(ValueError, match="leave out answer"):
+        Columns(answer="gold", answer_from="boxed")

@@ -1,0 +1,239 @@
+"""Graders in worker processes: math-verify and a user's function."""
+
+import json
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from stat_train.data.example import Example
+from stat_train.errors import UserError
+from stat_train.grading.grader import Grader
+
+SHARED = Path(__file__).parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def math() -> Iterator[Grader]:
+    with Grader("math", timeout_s=1.0, workers=2) as grader:
+        yield grader
+
+
+CORRECT = [
+    (r"\boxed{\frac12}", "0.5"),
+    (r"\boxed{1/2} and \boxed{0.5}", r"\frac{1}{2}"),
+    (r"x is \boxed{1} or \boxed{-2}", "1,-2"),
+    (r"\boxed{x=5}", "5"),
+    (r"\boxed{5 \text{ cm}}", "5"),
+    (r"\boxed{1,234}", "1234"),
+    (r"\boxed{(x+1)^2}", "x^2+2x+1"),
+    ("The answer is $2\\sqrt{3}$.", r"\sqrt{12}"),
+    (r"\boxed{43_5.}", "43_5"),
+    ("so 7", "7."),
+    (r"\boxed{\text{E}}", "E"),
+]
+WRONG = [
+    ("The answer is 3 or 4.", "3"),
+    ("The answer is 3 or 4.", "4"),
+    (r"\boxed{3} and \boxed{4}", "3"),
+    (r"\boxed{2}, hence \boxed{3}", "3"),
+    (r"the answer is 2\sqrt{3}", "2"),
+    (r"\boxed{-\frac12}", r"\frac12"),
+    (r"\boxed{(2,1)}", "(1,2)"),
+    ("", "5"),
+    ("no idea", "5"),
+]
+
+
+def test_verdicts_of_math(math: Grader) -> None:
+    assert math.grade(CORRECT + WRONG) == ["correct"] * len(CORRECT) + ["wrong"] * len(WRONG)
+
+
+def test_hostile_answers_stop_neither_the_run_nor_their_neighbours(math: Grader) -> None:
+    hostile = [
+        r"\boxed{9^{9^{9^{9}}}}",
+        r"\boxed{10000000!}",
+        r"\boxed{" + "{" * 5000 + "}" * 5000 + "}",
+        r"\boxed{" + "\\frac{1}{" * 150 + "2" + "}" * 150 + "}",
+        "$" + "\\frac" * 20_000 + "$",
+        "x" * 100_000,
+        "\\boxed{" * 20_000,
+        "$" * 100_000,
+        "the answer is " * 10_000,
+        "1," * 50_000,
+        "- " * 50_000,
+    ]
+    pairs = [pair for text in hostile for pair in ((text, "3"), (r"\boxed{3}", "3.0"))]
+    verdicts = math.grade(pairs)
+    assert verdicts[1::2] == ["correct"] * len(hostile)
+    assert "correct" not in verdicts[::2]
+    assert verdicts[:4:2] == ["timeout", "timeout"]
+    assert verdicts[4] == "error"
+
+
+def test_a_gold_answer_that_is_empty_or_endless_is_an_error(math: Grader) -> None:
+    assert math.grade([("5", ""), ("5", " "), ("5", "5" * 5000)]) == ["error"] * 3
+    assert math.first_error is not None
+
+
+def test_an_answer_to_one_gold_is_graded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "calls"
+    with users_grader(
+        tmp_path,
+        monkeypatch,
+        f"def grade(response, gold):\n    open({str(log)!r}, 'a').write('x')\n    return response == gold\n",
+    ) as grader:
+        assert grader.grade([("a", "a"), ("b", "a")] * 20) == ["correct", "wrong"] * 20
+        assert grader.grade([("a", "a")]) == ["correct"]
+    assert log.read_text() == "xx"
+
+
+def test_math_votes(math: Grader) -> None:
+    assert math.groups([r"\frac12", "0.5", "3", None, "1/2"]) == [0, 0, 1, None, 0]
+
+
+def test_workers_that_are_killed_are_replaced(math: Grader) -> None:
+    assert math._pool is not None
+    math.grade([(f"{n}", f"{n}.0") for n in range(100, 140)])
+    processes = [worker.process for worker in math._pool._workers]
+    assert processes
+    for process in processes:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    assert math.grade([(f"{n}", f"{n}.0") for n in range(200, 240)]) == ["correct"] * 40
+
+
+def test_grading_outside_the_main_thread(math: Grader) -> None:
+    verdicts: list[str] = []
+    thread = threading.Thread(target=lambda: verdicts.extend(math.grade([(r"\boxed{\frac22}", "1")])))
+    thread.start()
+    thread.join()
+    assert verdicts == ["correct"]
+
+
+def users_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, **options: float) -> Grader:
+    name = f"users_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.chdir(tmp_path)
+    return Grader(f"{name}:grade", workers=1, **options)
+
+
+USERS = """
+import os, sys, time
+print("loaded")
+def grade(response, gold):
+    print("noise"); sys.stdin.read()
+    if response == "loop":
+        while True: pass
+    if response == "sleep": time.sleep(100)
+    if response == "die": os._exit(3)
+    if response == "quit": sys.exit("bye")
+    if response == "raise": raise ValueError("no such unit")
+    if response == "none": return None
+    return response.startswith(gold)
+"""
+
+
+def test_a_users_function_has_a_deadline_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with users_grader(tmp_path, monkeypatch, USERS, timeout_s=0.2) as grader:
+        responses = ["5 m", "loop", "sleep", "die", "quit", "raise", "none", "6"]
+        assert grader.grade([(response, "5") for response in responses]) == [
+            "correct", "timeout", "timeout", "error", "error", "error", "error", "wrong",
+        ]  # fmt: skip
+        assert grader.first_error == "the grading process died"
+        assert grader.grade([("raise", "6")]) == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("grade = 5", "grade is a int, not a function"),
+        ("import nothing_of_this_name", "No module named 'nothing_of_this_name'"),
+        ("def other(): pass", "has no attribute 'grade'"),
+        ("import os; os._exit(7)", "does not start"),
+    ],
+)
+def test_a_function_that_cannot_be_used_is_said_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, message: str
+) -> None:
+    with pytest.raises(UserError, match=re.escape(message)) as caught:
+        users_grader(tmp_path, monkeypatch, source)
+    assert "\n" not in str(caught.value)
+
+
+def test_workers_end_with_their_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    grader = users_grader(tmp_path, monkeypatch, USERS)
+    assert grader._pool is not None
+    process = grader._pool._workers[0].process
+    grader.close()
+    assert process.returncode is not None
+    assert grader.grade([("5", "5")]) == ["correct"]
+    process = grader._pool._workers[0].process
+    del grader
+    deadline = time.monotonic() + 10
+    while process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert process.returncode is not None
+
+
+def test_a_worker_imports_none_of_the_heavy_libraries(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "import sys\nheavy = {'torch', 'transformers', 'numpy', 'pandas', 'sympy'}\n"
+    source += "def grade(response, gold):\n    return not heavy & set(sys.modules)\n"
+    with users_grader(tmp_path, monkeypatch, source) as grader:
+        assert grader.grade([("a", "b")]) == ["correct"]
+
+
+def read(name: str) -> list[Example]:
+    if not SHARED.is_dir():
+        pytest.skip("no ../shared/data")
+    rows = [json.loads(line) for line in (SHARED / name).read_text().splitlines()]
+    return [
+        Example(str(n), row["question"], row.get("solution"), row["answer"]) for n, row in enumerate(rows)
+    ]
+
+
+@pytest.mark.parametrize("name", ["math_val.jsonl", "amc23.jsonl", "aime24.jsonl"])
+def test_published_gold_answers_pass(math: Grader, name: str) -> None:
+    assert math.check_gold(read(name)) == []
+
+
+def test_published_solutions_reach_their_answers(math: Grader) -> None:
+    """All but those whose boxes differ: by the rule for several boxed answers these are wrong."""
+    examples = [example for example in read("math_train.jsonl") if example.answer][:1000]
+    verdicts = math.grade([(example.solution or "", example.answer or "") for example in examples])
+    failed = [(e, v) for e, v in zip(examples, verdicts, strict=True) if v != "correct"]
+    assert [v for e, v in failed if " or " not in (math.extract(e.solution or "") or "")] == []
+    assert len(failed) <= 5
+
+
+def altered(answer: str, generator: random.Random) -> str:
+    """Another value: another sign, one more, or another denominator."""
+    if match := re.fullmatch(r"(-?)\\frac\{(\d+)\}\{(\d+)\}", answer):
+        sign, top, bottom = match.groups()
+        return generator.choice(
+            [
+                rf"{'' if sign else '-'}\frac{{{top}}}{{{bottom}}}",
+                rf"{sign}\frac{{{top}}}{{{int(bottom) + 1}}}",
+                rf"{sign}\frac{{{int(top) + 1}}}{{{bottom}}}",
+            ]
+        )
+    value = int(answer)
+    return str(generator.choice([-value or 1, value + 1, value - 1]))
+
+
+def test_altered_answers_are_rejected(math: Grader) -> None:
+    examples = read("math_val.jsonl")
+    plain = [e.answer for e in examples if re.fullmatch(r"-?\d+|-?\\frac\{\d+\}\{\d+\}", e.answer or "")]
+    generator = random.Random(0)
+    golds = [answer for answer in plain if answer and "frac" in answer][:150]
+    golds += [answer for answer in plain if answer and "frac" not in answer][: 300 - len(golds)]
+    verdicts = math.grade([(rf"\boxed{{{altered(gold, generator)}}}", gold) for gold in golds])
+    assert verdicts == ["wrong"] * 300
