@@ -95,7 +95,10 @@ def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | No
 
     recipe = read_recipe(path, overrides or ())
     if not dry_run:
-        return run_recipe(recipe, up_to)
+        try:
+            return run_recipe(recipe, up_to)
+        except KeyboardInterrupt as interrupt:
+            raise Unfinished(f"{recipe.folder}: stopped; run the same command again to go on") from interrupt
     for title, state, work in plan(recipe, up_to):
         typer.echo(f"{title:30} {state:10} {work}")
     return {}

@@ -17,6 +17,7 @@ from stat_train.run import Stage
 from stat_train.student.load import load_student, model_folder, student_prompt
 
 DEVELOPMENT = "development"
+POOL_AND_VALIDATION = ("pool.jsonl", "validation.jsonl")
 NEEDS: dict[Method, tuple[str, ...]] = {
     "random": (),
     "balanced": (),
@@ -29,13 +30,13 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
     """The training set of one arm."""
     selection = recipe.selection
     own = {"stat-sel": selection.stat_sel, "hard": selection.hard}
-    size_from = () if selection.size else ("profile",)
+    size_from: tuple[str, ...] = () if selection.size else ("profile",)
     return Step(
         "select",
         partial(_select, arm),
         lambda sizes: f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws",
         arm=arm,
-        needs=tuple(dict.fromkeys(("label", *NEEDS[arm], *size_from))),
+        needs={"label": POOL_AND_VALIDATION} | dict.fromkeys((*NEEDS[arm], *size_from), ()),
         options={
             "size": selection.size,
             "k": selection.stat_sel.k,
@@ -58,20 +59,21 @@ def sft_step(recipe: Recipe, arm: Method) -> Step:
         partial(_train, arm),
         plan,
         arm=arm,
-        needs=("student", "data", f"select {arm}"),
+        needs={"student": (), f"select {arm}": ()},
+        checks=("data",),
         options=recipe.sft.model_dump(exclude={"threads", "save_steps"}),
     )
 
 
 def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
     """The student's answers to one split, before (`start`) or after a training, and the verdicts."""
-    trained = () if arm == START else (f"sft {arm}",)
+    trained: dict[str, tuple[str, ...]] = {} if arm == START else {f"sft {arm}": ()}
     return Step(
         "evaluate",
         partial(_evaluate, arm, split),
         lambda sizes: f"{sizes[split]:,} questions x {recipe.evaluation.sampling.n}",
         arm=f"{arm}-{split}",
-        needs=("student", "data", *trained),
+        needs={"student": (), "data": (f"{split}.jsonl",), **trained},
         options={
             "sampling": recipe.evaluation.sampling.model_dump(),
             "grader": recipe.grader,

@@ -107,7 +107,7 @@ def _make_data(work: Work) -> None:
     for split, examples in kept.items():
         write_examples(work.stage.file(f"{split}.jsonl"), examples)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
-    removed = clean.rows - len(clean.kept)
+    removed = len(pool) - len(clean.kept)
     work.stage.finish(
         [f"{split}.jsonl" for split in (*kept, "decontamination")],
         counts={split: len(examples) for split, examples in kept.items()} | {"removed": removed},

@@ -1,6 +1,6 @@
 """What the report tells besides the figures: warnings, counts, bills and examples."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from stat_train.metacognition.diagnosis import Diagnosis
@@ -18,6 +18,7 @@ from stat_train.report.extras import (
     TeacherBill,
     TrainingSetSummary,
 )
+from stat_train.run import Stage
 
 EXAMPLES = 3
 
@@ -30,7 +31,7 @@ def extras_of(work: Work) -> Extras:
         student=_student(recipe),
         teacher=recipe.teacher.logical_name,
         data=_data(recipe),
-        warnings=list(_warnings(work)),
+        warnings=list(training_warnings(recipe, work.given)),
         sets={arm: _summary(work, arm) for arm in recipe.arms},
         teacher_bill=_bill(work),
         counts=list(_counts(work)),
@@ -51,13 +52,16 @@ def _data(recipe: Recipe) -> str:
     return f"school arithmetic of the embedded domain, pool skew {recipe.tutor.skew:g}"
 
 
-def _warnings(work: Work) -> Iterator[str]:
-    """Trainings that hurt, on the development split: neither chosen nor trained on."""
-    if not work.recipe.has_development:
+def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[str]:
+    """Trainings that hurt, by the development split, on which nothing is trained or reported.
+
+    `given` holds the finished evaluations by title.
+    """
+    if not recipe.has_development:
         return
-    start = accuracy(work.given[f"evaluate {START}-{DEVELOPMENT}"])
-    for arm in work.recipe.arms:
-        after = accuracy(work.given[f"evaluate {arm}-{DEVELOPMENT}"])
+    start = accuracy(given[f"evaluate {START}-{DEVELOPMENT}"])
+    for arm in recipe.arms:
+        after = accuracy(given[f"evaluate {arm}-{DEVELOPMENT}"])
         if after < start:
             yield (
                 f"training on {arm} ended below its start: {after:.1%} on the development split, {start:.1%} "

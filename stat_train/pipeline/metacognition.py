@@ -29,6 +29,8 @@ from stat_train.recipe import DISCOVER, Recipe
 from stat_train.student.load import load_student
 from stat_train.student.response import Response
 
+VALIDATION = ("validation.jsonl",)
+
 
 def taxonomy_step(recipe: Recipe) -> Step:
     """The closed list of skills: the user's file, or discovered from the pool by the teacher."""
@@ -42,7 +44,7 @@ def taxonomy_step(recipe: Recipe) -> Step:
         lambda sizes: (
             f"discovered from {sizes['pool']:,} questions, {math.ceil(sizes['pool'] / batch):,}+ requests"
         ),
-        needs=("data",),
+        needs={"data": ("pool.jsonl",)},
         options={"discovery": recipe.discovery.model_dump(), "teacher": teacher_options(recipe).identity()},
         templates=_hashes(recipe, "discover_skills", "cluster_skills"),
     )
@@ -62,7 +64,7 @@ def label_step(recipe: Recipe) -> Step:
         "label",
         _label,
         plan,
-        needs=("data", "taxonomy"),
+        needs={"data": tuple(f"{split}.jsonl" for split in splits), "taxonomy": ()},
         options={
             "labelling": recipe.labelling.model_dump(),
             "teacher": teacher_options(recipe).identity(),
@@ -78,7 +80,7 @@ def answer_step(recipe: Recipe) -> Step:
         "answer",
         _answer,
         lambda sizes: f"{sizes['validation']:,} questions x {recipe.sampling.n}",
-        needs=("data", "student"),
+        needs={"data": VALIDATION, "student": ()},
         options=recipe.sampling.model_dump(),
     )
 
@@ -89,7 +91,7 @@ def difficulty_step(recipe: Recipe) -> Step:
         "difficulty",
         _find_difficult,
         lambda sizes: f"{sizes['validation']:,} questions by {recipe.difficulty.method}",
-        needs=("data", "answer"),
+        needs={"data": VALIDATION, "answer": ()},
         options={"difficulty": recipe.difficulty.model_dump(), "grader": recipe.grader},
     )
 
@@ -101,7 +103,7 @@ def diagnose_step(recipe: Recipe) -> Step:
         "diagnose",
         _diagnose,
         lambda sizes: f"at most {math.ceil(sizes['validation'] * requests):,} requests and repairs",
-        needs=("label", "taxonomy", "answer", "difficulty"),
+        needs={"label": VALIDATION, "taxonomy": (), "answer": (), "difficulty": ()},
         options={"diagnosis": recipe.diagnosis.model_dump(), "teacher": teacher_options(recipe).identity()},
         templates=_hashes(recipe, "diagnose"),
     )
@@ -113,7 +115,7 @@ def profile_step(recipe: Recipe) -> Step:
         "profile",
         _make_profile,
         lambda sizes: "",
-        needs=("label", "taxonomy", "difficulty", "diagnose"),
+        needs={"label": VALIDATION, "taxonomy": (), "difficulty": (), "diagnose": ()},
     )
 
 

@@ -27,7 +27,7 @@ def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
         "report",
         _report,
         lambda sizes: ", ".join(SHOWN[:2]),
-        needs=tuple(step.title for step in steps),
+        needs={step.title: () for step in steps},
         options={"seed": recipe.seed, "name": recipe.name, "arms": list(recipe.arms)},
     )
 

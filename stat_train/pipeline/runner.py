@@ -41,7 +41,7 @@ def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> 
     _say(f"{step.title:{WIDTH}} ...")
     started = time.monotonic()
     stage.begin()
-    step.work(Work(recipe, stage, {title: done[title] for title in step.needs}))
+    step.work(Work(recipe, stage, {title: done[title] for title in step.after}))
     manifest = stage.manifest
     assert manifest is not None, f"{step.title} did not finish"
     _say(f"{step.title:{WIDTH}} done in {time.monotonic() - started:,.1f} s: {_counts(manifest['counts'])}")
@@ -72,7 +72,7 @@ def plan(recipe: Recipe, up_to: str | None = None) -> list[tuple[str, str, str]]
     rows = []
     for step in steps_up_to(recipe, up_to):
         current = False
-        if all(title in done for title in step.needs):
+        if all(title in done for title in step.after):
             stage = step.stage(run, done)
             current = stage.done
             if current:

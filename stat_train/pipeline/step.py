@@ -33,16 +33,20 @@ class Work:
 
 @dataclass(frozen=True)
 class Step:
-    """A stage to be: `needs` are the titles of the stages it reads; `options`, `templates` (hashes) and
-    `files` (hashes of what is read from outside the run) are all else that its outputs depend on.
-    `plan` says, from the splits' sizes, what there is to do.
+    """A stage to be.
+
+    `needs` names the stages that it reads, and which of their files (none: all); `options`, `templates`
+    (hashes) and `files` (hashes of what is read from outside the run) are all else that its outputs
+    depend on. `checks` are stages that it looks at without that changing its outputs. `plan` says, from
+    the splits' sizes, what there is to do.
     """
 
     name: str
     work: Callable[[Work], None]
     plan: Callable[[Sizes], str]
     arm: str = ""
-    needs: tuple[str, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
     options: Any = None
     templates: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
@@ -53,14 +57,19 @@ class Step:
         """Its name and arm: "sft random"."""
         return f"{self.name} {self.arm}".strip()
 
+    @property
+    def after(self) -> tuple[str, ...]:
+        """The titles of the stages that must be done first."""
+        return (*self.needs, *self.checks)
+
     def stage(self, run: Run, given: Mapping[str, Stage]) -> Stage:
         """Its stage of the run, once all that it needs is done."""
-        inputs = {title: given[title].hash for title in self.needs} | dict(self.files)
+        inputs = {title: given[title].hash_of(files) for title, files in self.needs.items()}
         return run.stage(
             self.name,
             arm=self.arm,
             version=self.version,
-            inputs=inputs,
+            inputs=inputs | dict(self.files),
             options=self.options,
             templates=self.templates,
         )

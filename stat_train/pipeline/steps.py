@@ -51,5 +51,5 @@ def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
         raise UserError(f"{recipe.name}: nothing to {name}: `arms` is empty")
     for step in reversed(steps):
         if step.title in wanted:
-            wanted.update(step.needs)
+            wanted.update(step.after)
     return [by_title[title] for title in by_title if title in wanted]

@@ -63,9 +63,14 @@ class Stage:
 
     @property
     def hash(self) -> str:
-        """The hash of its outputs' contents, which later stages name as input. Only once done."""
+        """The hash of all its outputs' contents, which later stages name as input. Only once done."""
+        return self.hash_of(())
+
+    def hash_of(self, files: Sequence[str]) -> str:
+        """The hash of the contents of some of its outputs (none named: of all)."""
         assert self.manifest is not None, f"{self.title} is not done"
-        return content_hash({name: its["sha256"] for name, its in self.manifest["outputs"].items()})
+        outputs = self.manifest["outputs"]
+        return content_hash({name: outputs[name]["sha256"] for name in files or outputs})
 
     def begin(self) -> None:
         """Make the folder; outputs that no longer agree with a manifest go, so that they are made anew."""
