@@ -131,8 +131,8 @@ def test_exemplars_reach_the_question_they_are_for(student: TransformersStudent,
 def test_bad_questions_are_one_clear_line(student: TransformersStudent, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="id 'q0' occurs twice"):
         student.answer([*ITEMS, ITEMS[0]], SAMPLED, tmp_path / "a.jsonl")
-    student.max_model_len = 44
-    with pytest.raises(UserError, match=r"question 'q0' and 2 more: .* exceed 44 tokens"):
+    student.max_model_len = 43
+    with pytest.raises(UserError, match=r"question 'q0' and 2 more: .* exceed 43 tokens"):
         student.answer(ITEMS, SAMPLED, tmp_path / "a.jsonl")
     other = tmp_path / "other.jsonl"
     other.write_text('{"name": "no answer"}\n')
