@@ -89,11 +89,23 @@ def test_nothing_shown_names_the_concepts(kind, response):
     assert found.missing_skills == (kind.concepts or operations)[:MOST_MISSING]
 
 
-def test_a_long_loop_is_read_in_time_and_alike():
+LOOPS = {
+    "wrong steps": "5 + 7 = 12\n12 + 12 = 24\n24 / 2 = 12\n12 + 12 = 25\n25 + 12 = 36\n" * 300,
+    "brackets": "(" * 5000 + "1 + 1 = 2",
+    "one long sum": "1 + " * 3000 + "1 = 5",
+    "units": "3 apples and + 4 apples and " * 2000,
+    "blanks": "3 + " + " " * 20_000 + "4 = 8",
+    "squares": "\n".join(f"{n} * {n} = {n + 1}" for n in range(2, 90)),
+    "a long number": "9" * 6000 + " + 1 = 10",
+    "equal values": "\n".join(f"{n} + 1 = 12" for n in range(90)),
+}
+
+
+@pytest.mark.parametrize("response", LOOPS.values(), ids=LOOPS.keys())
+def test_endless_answers_are_read(response):
     problem = parse("What is the average of 5, 7 and 12?")
-    loop = "5 + 7 = 12\n12 + 12 = 24\n24 / 2 = 12\n12 + 12 = 25\n25 + 12 = 36\n" * 300
-    assert diagnose(problem, loop) == diagnose(problem, loop)
-    assert diagnose(problem, loop).missing_skills[0] == "average"
+    assert diagnose(problem, response).missing_skills[0] == "average"
+    assert diagnose(problem, f"#### {'9' * 6000}").verdict == "wrong"
 
 
 @pytest.mark.parametrize(
@@ -109,6 +121,8 @@ def test_a_long_loop_is_read_in_time_and_alike():
         ("5 apples plus 3 apples is 8 apples", ["5+3=8"], 8),
         ("7:00 - 3:00 = 4 hours", ["7-3=4"], 4),
         ("5 / 0 = 0, so the answer is 9.", [], 9),
+        ("The answer is 3 + 4 = 8.", ["3+4=8"], 8),
+        ("The answer is 3 + 4 = 8. So the answer is 9.", ["3+4=8"], 9),
         ("no numbers", [], None),
         ("see q1", [], None),
     ],

@@ -7,9 +7,10 @@ from typing import Literal
 
 from stat_train.tutor.alignment import align
 from stat_train.tutor.domain import ProblemType, load_domain
+from stat_train.tutor.expressions import Equation, apply
 from stat_train.tutor.path import Path, readings
 from stat_train.tutor.problem import BARE_OPERATIONS, Problem, operation_skill
-from stat_train.tutor.reading import Equation, Work, apply, read_work
+from stat_train.tutor.reading import Work, read_work
 
 MOST_MISSING = 3
 

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from itertools import islice, product
 
-from stat_train.tutor.reading import Equation, apply
+from stat_train.tutor.expressions import Equation, apply
 
 MOST_READINGS = 256
+LARGEST = 10**12
 
 Sources = tuple[int | None, int | None]
 """For the two operands of an equation: the place of the equation that gave it, None for a plain number."""
@@ -22,11 +24,18 @@ class Path:
     given: frozenset[Fraction]
 
     def corrected(self, place: int) -> Fraction | None:
-        """The value at `place` had everything on the way been computed rightly."""
-        equation, (left, right) = self.equations[place], self.sources[place]
-        a = equation.left if left is None else self.corrected(left)
-        b = equation.right if right is None else self.corrected(right)
-        return None if a is None or b is None else apply(a, equation.operator, b)
+        """The value at `place` had everything on the way been computed rightly; None where that is absurd."""
+        return self._corrected[place]
+
+    @cached_property
+    def _corrected(self) -> list[Fraction | None]:
+        values: list[Fraction | None] = []
+        for equation, (left, right) in zip(self.equations, self.sources, strict=True):
+            a = equation.left if left is None else values[left]
+            b = equation.right if right is None else values[right]
+            value = None if a is None or b is None else apply(a, equation.operator, b)
+            values.append(None if value is None or _absurd(value) else value)
+        return values
 
     def behind(self, place: int) -> list[int]:
         """The places of all equations that `place` rests on, itself included, in the student's order."""
@@ -60,6 +69,10 @@ def readings(equations: Sequence[Equation], given: frozenset[Fraction]) -> Itera
     for chosen in islice(product(*options), MOST_READINGS):
         sources = tuple(zip(chosen[::2], chosen[1::2], strict=True))
         yield Path(tuple(equations), sources, given)
+
+
+def _absurd(value: Fraction) -> bool:
+    return max(abs(value.numerator), value.denominator) > LARGEST
 
 
 def _sources(earlier: Sequence[Equation], number: Fraction) -> list[int | None]:
