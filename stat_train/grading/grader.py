@@ -49,7 +49,7 @@ class Grader:
         self._lock = threading.Lock()
         self._pool: WorkerPool | None = None
         if name not in IN_PROCESS:
-            size = workers or min(8, len(os.sched_getaffinity(0)))
+            size = workers or min(8, os.cpu_count() or 1)
             self._pool = WorkerPool(name, size=size, cpu_seconds=timeout_s)
             if name != "math":
                 self._pool.start()
@@ -159,7 +159,8 @@ class Grader:
             return "error", "the gold answer is empty or too long"
         if len(answer) > math.LONGEST_ANSWER:
             return "error", f"the answer is longer than {math.LONGEST_ANSWER} characters"
-        return None if answer.strip() else ("wrong", None)
+        verdict = math.compare_integers(answer, gold) if answer.strip() else "wrong"
+        return None if verdict is None else (verdict, None)
 
     def _equal(self, answer: str, leaders: Sequence[str]) -> list[bool]:
         if self._pool is None:

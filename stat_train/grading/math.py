@@ -7,6 +7,7 @@ from typing import Any
 from stat_train.data.marks import stated
 from stat_train.grading.candidates import (
     EXPRESSION,
+    TAIL,
     first_chain,
     joined,
     last_chain,
@@ -19,7 +20,7 @@ DELIMITED = r"\$[^$\n]+\$|\\\([^\n]+?\\\)|\\\[[^$]+?\\\]"
 VALUE = re.compile(rf"(?:{DELIMITED}|(?<![\w.:/^{{\\]){EXPRESSION}(?![A-Za-z(]|[ \t]?\\[a-zA-Z]))")
 FORMULA = re.compile(r"[A-Za-z]{0,2}(?:[^A-Za-z]+(?:[A-Za-z]{1,2}(?![A-Za-z])|and|or|pi)?)*")
 OR = re.compile(r"(?<!\{)[ \t]*\bor\b[ \t]*(?!\})")
-TAIL = 4000
+INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 LONGEST_ANSWER = 2000
 
 
@@ -33,6 +34,13 @@ def extract(text: str) -> str | None:
     return joined(
         [bare for answer in answers if (bare := _bare(answer))], lambda answer: answer.replace(" ", "")
     )
+
+
+def compare_integers(answer: str, gold: str) -> Verdict | None:
+    """The verdict where both are plain integers, None elsewhere: cheap enough to need no worker."""
+    if INTEGER.fullmatch(answer) and INTEGER.fullmatch(gold):
+        return "correct" if int(answer) == int(gold) else "wrong"
+    return None
 
 
 def compare(answer: str, gold: str) -> tuple[Verdict, str | None]:
