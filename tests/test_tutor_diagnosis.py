@@ -9,7 +9,7 @@ import yaml
 from stat_train.tutor.diagnosis import MOST_MISSING, diagnose
 from stat_train.tutor.domain import load_domain
 from stat_train.tutor.parse import parse
-from stat_train.tutor.problem import operation_skill
+from stat_train.tutor.problem import Step
 from stat_train.tutor.reading import read_work
 
 HAND_MADE = yaml.safe_load((Path(__file__).parent / "data" / "student_answers.yaml").read_text("utf-8"))
@@ -43,38 +43,22 @@ def test_the_worked_solution_is_correct(kind):
 def test_one_wrong_computation_names_its_operation_alone(kind):
     rng = random.Random(kind.name)
     for problem in _problems(kind, 20):
-        faulty = rng.randrange(len(problem.steps))
-        lines, values, skill = [], dict(problem.numbers), ""
-        for place, rule in enumerate(kind.steps):
-            left, right = (int(n) if n.isdigit() else values[n] for n in (rule.left, rule.right))
-            value = {
-                "+": left + right,
-                "-": left - right,
-                "*": left * right,
-                "/": left // right if right else 0,
-            }[rule.operator]
-            if place == faulty:
-                value += rng.choice((1, 2, 10))
-                skill = operation_skill(left, rule.operator, right)
-            values[rule.name] = value
-            lines.append(f"{left} {rule.operator} {right} = {value}")
-        if str(value) != problem.answer:
-            found = diagnose(problem, "\n".join([*lines, f"#### {value}"]))
-            assert (found.verdict, found.missing_skills) == ("wrong", (skill,)), (problem.question, lines)
+        response, step = _with_fault(problem, kind, rng, wrong_step=False)
+        if not response.endswith(f"#### {problem.answer}"):
+            found = diagnose(problem, response)
+            assert (found.verdict, found.missing_skills) == ("wrong", (step.operation,)), response
 
 
-@pytest.mark.parametrize("kind", DOMAIN.types, ids=lambda kind: kind.name)
-def test_a_wrong_operator_names_the_step_and_no_operation(kind):
-    rng = random.Random(kind.name)
-    for problem in _problems(kind, 20):
-        faulty = problem.steps[-1]
-        operator = rng.choice([sign for sign in "+-" if sign != faulty.operator])
-        value = faulty.left + faulty.right if operator == "+" else faulty.left - faulty.right
-        if value == faulty.value:
-            continue
-        lines = [*map(str, problem.steps[:-1]), f"{faulty.left} {operator} {faulty.right} = {value}"]
-        found = diagnose(problem, "\n".join([*lines, f"#### {value}"]))
-        assert (found.verdict, found.missing_skills) == ("wrong", (faulty.skill,)), (problem.question, lines)
+def test_one_wrong_step_names_its_skill_alone():
+    rng = random.Random(4)
+    right = []
+    for kind in DOMAIN.types:
+        for problem in _problems(kind, 30):
+            response, step = _with_fault(problem, kind, rng, wrong_step=True)
+            if not response.endswith(f"#### {problem.answer}"):
+                right.append(diagnose(problem, response).missing_skills == (step.skill,))
+    assert len(right) > 800
+    assert sum(right) / len(right) > 0.99  # the values of two steps may fall together
 
 
 @pytest.mark.parametrize("kind", DOMAIN.types, ids=lambda kind: kind.name)
@@ -123,6 +107,8 @@ def test_endless_answers_are_read(response):
         ("5 / 0 = 0, so the answer is 9.", [], 9),
         ("The answer is 3 + 4 = 8.", ["3+4=8"], 8),
         ("The answer is 3 + 4 = 8. So the answer is 9.", ["3+4=8"], 9),
+        ("- 7 + 5 = 12", ["7+5=12"], 12),
+        ("-7 + 5 = -2", ["-7+5=-2"], -2),
         ("no numbers", [], None),
         ("see q1", [], None),
     ],
@@ -137,3 +123,26 @@ def _problems(kind, number):
     rng = random.Random(f"{kind.name}-{number}")
     wordings = kind.wordings + kind.unseen
     return [DOMAIN.problem(kind, rng.choice(wordings), rng) for _ in range(number)]
+
+
+def _with_fault(problem, kind, rng, *, wrong_step):
+    """The worked solution with one wrong operator or one wrong value and what follows, and the faulty step.
+
+    After a wrong operator the step is the right one, after a wrong value the one that was computed.
+    """
+    faulty = rng.randrange(len(problem.steps))
+    lines, values = [], dict(problem.numbers)
+    for place, rule in enumerate(kind.steps):
+        left, right = (int(name) if name.isdigit() else values[name] for name in (rule.left, rule.right))
+        operator = rule.operator
+        if place == faulty and wrong_step:
+            step = problem.steps[place]
+            operator = rng.choice([sign for sign in "+-*" if sign != operator])
+        quotient = left // right if operator == "/" and right else 0
+        value = {"+": left + right, "-": left - right, "*": left * right, "/": quotient}[operator]
+        if place == faulty and not wrong_step:
+            step = Step(left, operator, right, value, rule.concept)
+            value += rng.choice((1, 2, 10))
+        values[rule.name] = value
+        lines.append(f"{left} {operator} {right} = {value}")
+    return "\n".join([*lines, f"#### {value}"]), step

@@ -95,11 +95,13 @@ def _runs(text: str) -> Iterator[list[str]]:
         if after_value and kind in ("equals", "sign", "close"):
             run.append(EQUALS if kind == "equals" else token)
             continue
-        fits = not after_value and (kind in ("number", "open") or token == "-")
-        if not fits:
+        begins_value = kind in ("number", "open") or (
+            token == "-" and text[match.end() : match.end() + 1].isdigit()
+        )
+        if after_value or not begins_value:
             yield from _usable(run)
             run = []
-        if kind in ("number", "open") or (fits and run and run[-1] in ("=", "(")):
+        if begins_value:
             run.append(token)
     yield from _usable(run)
 
