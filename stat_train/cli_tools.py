@@ -57,16 +57,20 @@ def diff(before: ProfileFile, after: ProfileFile) -> None:
 
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="KEY=VALUE", help="Overrides, such as prompts_dir=my_prompts."),
+]
 
 
 @prompts_app.command("list")
-def list_prompts(recipe: RecipeFile) -> None:
+def list_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """The tasks, and the file that each is rendered from."""
     from stat_train.pipeline.opening import open_prompts
     from stat_train.recipe_file import read_recipe
     from stat_train.teacher.prompts import TASKS
 
-    prompts = open_prompts(read_recipe(recipe))
+    prompts = open_prompts(read_recipe(recipe, overrides or ()))
     for task in TASKS:
         typer.echo(f"{task:16} {prompts.hash(task)[:8]}  {prompts.path(task)}")
 
@@ -75,6 +79,7 @@ def list_prompts(recipe: RecipeFile) -> None:
 def show_prompt(
     task: Annotated[str, typer.Argument(help="A task of `prompts list`.")],
     recipe: RecipeFile,
+    overrides: Overrides = None,
     example: Annotated[int, typer.Option(min=0, help="Which question of the data.")] = 0,
 ) -> None:
     """A prompt as it would be sent, with a real row."""
@@ -83,7 +88,7 @@ def show_prompt(
     from stat_train.pipeline.prompt_examples import prompt_contexts
     from stat_train.recipe_file import read_recipe
 
-    read = read_recipe(recipe)
+    read = read_recipe(recipe, overrides or ())
     contexts = prompt_contexts(read, example)
     if task not in contexts:
         raise UserError(f"no prompt task {task!r}; the tasks are {', '.join(contexts)}")
@@ -92,13 +97,13 @@ def show_prompt(
 
 
 @prompts_app.command("check")
-def check_prompts(recipe: RecipeFile) -> None:
+def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """Render every template with a real row: undefined names, missing blocks and answer fields."""
     from stat_train.pipeline.opening import open_prompts
     from stat_train.pipeline.prompt_examples import prompt_contexts
     from stat_train.recipe_file import read_recipe
 
-    read = read_recipe(recipe)
+    read = read_recipe(recipe, overrides or ())
     prompts = open_prompts(read)
     for task, context in prompt_contexts(read, 0).items():
         prompts.check(task, context)

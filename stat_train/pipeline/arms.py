@@ -5,10 +5,10 @@ from functools import partial
 from stat_train.data.jsonl import write_jsonl
 from stat_train.difficulty.difficult import Difficulty
 from stat_train.metacognition.profile import MissingSkillProfile
-from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.methods.controls import balanced, hard, random_set
 from stat_train.methods.stat_sel import stat_sel
 from stat_train.methods.training_set import TrainingSet
+from stat_train.pipeline.metacognition import taxonomy_of
 from stat_train.pipeline.opening import open_grader, student_options
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Sizes, Step, Work
@@ -103,7 +103,7 @@ def _training_set(arm: Method, work: Work) -> TrainingSet:
         failed = [question for question in questions if question.id in difficult]
         return hard(failed, pool, size, group=options.hard.group, seed=seed)
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
-    parents = SkillTaxonomy.read(work.file("taxonomy", "taxonomy.yaml")).parents
+    parents = taxonomy_of(work).parents
     return stat_sel(profile.missing, questions, pool, options.stat_sel, size=size, seed=seed, parents=parents)
 
 

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from stat_train.data.example import Example
@@ -146,7 +146,7 @@ def _discover_taxonomy(work: Work) -> None:
 
 
 def _label(work: Work) -> None:
-    taxonomy = SkillTaxonomy.read(work.file("taxonomy", "taxonomy.yaml"))
+    taxonomy = taxonomy_of(work)
     quarantined: list[dict[str, Any]] = []
     counts = {"rows_in": 0, "rows_out": 0, "quarantined": 0, "off_list": 0, "named": 0}
     owed: list[Unanswered] = []
@@ -197,6 +197,12 @@ def _find_difficult(work: Work) -> None:
     work.stage.finish(["difficulty.jsonl"], counts=counts)
 
 
+def taxonomy_of(work: Work) -> SkillTaxonomy:
+    """The run's taxonomy; its errors name the user's own file where there is one."""
+    taxonomy = SkillTaxonomy.read(work.file("taxonomy", "taxonomy.yaml"))
+    return taxonomy if work.recipe.taxonomy == DISCOVER else replace(taxonomy, source=work.recipe.taxonomy)
+
+
 def shown_responses(work: Work) -> list[tuple[Example, Response]]:
     """The difficult validation questions, each with the response that shows it."""
     examples = {example.id: example for example in work.split("validation")}
@@ -212,7 +218,7 @@ def shown_responses(work: Work) -> list[tuple[Example, Response]]:
 
 
 def _diagnose(work: Work) -> None:
-    taxonomy = SkillTaxonomy.read(work.file("taxonomy", "taxonomy.yaml"))
+    taxonomy = taxonomy_of(work)
     items = shown_responses(work)
     with open_teacher(work.recipe) as teacher:
         made = diagnose(teacher, open_prompts(work.recipe), taxonomy, items, work.recipe.diagnosis)
@@ -239,7 +245,7 @@ def _make_profile(work: Work) -> None:
         work.split("validation"),
         [row.question_id for row in difficulties if row.difficult],
         repeated=read_rows(work.file("diagnose", "repeated.jsonl"), Diagnosis),
-        taxonomy=SkillTaxonomy.read(work.file("taxonomy", "taxonomy.yaml")).fingerprint,
+        taxonomy=taxonomy_of(work).fingerprint,
     )
     profile.write(work.stage.file("profile.json"))
     counts = {

@@ -27,12 +27,12 @@ def teacher_options(recipe: Recipe) -> TeacherOptions:
     """The teacher's options; the embedded tutor is named by its code, domain and planted faults, so that
     answers of another tutor are not taken for its own."""
     options = recipe.teacher
-    if options.endpoint != TUTOR or options.name:
+    if options.endpoint != TUTOR:
         return options
     code = [content_hash(path) for path in sorted((Path(__file__).parents[1] / "tutor").glob("*.py"))]
     faults = recipe.tutor.faults.model_dump() if recipe.tutor else {}
     content = content_hash([code, content_hash(asset("data/arithmetic/domain.yaml")), faults])
-    return options.model_copy(update={"name": f"{TUTOR}-{content[:8]}"})
+    return options.model_copy(update={"name": f"{TUTOR}-{content[:8]}", "structured": "json_schema"})
 
 
 def open_teacher(recipe: Recipe) -> Teacher:

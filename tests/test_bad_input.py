@@ -1,0 +1,314 @@
+"""What users get wrong: each is one clear line that names the place and the mend, and a non-zero exit."""
+
+import errno
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny_model import write_tiny_model
+
+from stat_train.assets import asset
+from stat_train.cli import main
+from stat_train.data.writing import write_examples
+from stat_train.pipeline.data import generate_splits
+from stat_train.recipe import TutorOptions
+
+Say = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a recipe and all that it names, nothing wrong with it yet."""
+    monkeypatch.setenv("STAT_TRAIN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    splits = generate_splits(TutorOptions(pool=12, validation=4, development=1, test=4, ood=1))
+    for split in ("pool", "validation", "test"):
+        write_examples(tmp_path / f"{split}.jsonl", splits[split])
+    shutil.copy(asset("data/arithmetic/taxonomy.yaml"), tmp_path / "skills.yaml")
+    (tmp_path / "recipe.yaml").write_text(
+        "name: mine\n"
+        "data: {pool: pool.jsonl, validation: validation.jsonl, evaluation: {test: test.jsonl}}\n"
+        "taxonomy: skills.yaml\n"
+        "grader: numeric\n"
+        "difficulty: {method: gold}\n"
+    )
+    return tmp_path
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return write_tiny_model(tmp_path / "tiny")
+
+
+@pytest.fixture
+def fails(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Say:
+    """Run the command; its exit code and its one line."""
+
+    def run(*arguments: str) -> tuple[int, str]:
+        monkeypatch.setattr(sys, "argv", ["stat-train", *arguments])
+        with pytest.raises(SystemExit) as left:
+            main()
+        said = capsys.readouterr().err
+        lines = [line for line in said.splitlines() if line.startswith("stat-train: ")]
+        assert len(lines) == 1, said
+        assert said.splitlines()[-1] == lines[0], said
+        assert "Traceback" not in said
+        return int(left.value.code or 0), lines[0].removeprefix("stat-train: ")
+
+    return run
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new, 1))
+
+
+def append(path: Path, line: str) -> None:
+    path.write_text(path.read_text() + line)
+
+
+RECIPES = {
+    "not YAML": ("name: mine", "name: [mine", ("recipe.yaml, line 2", "mend the YAML")),
+    "unknown key": ("difficulty:", "dificulty:", ("dificulty: unknown key", "did you mean difficulty?")),
+    "unknown inner key": ("{method: gold}", "{methd: gold}", ("difficulty.methd", "did you mean method?")),
+    "wrong type": ("{method: gold}", "{words: many}", ("difficulty.words", "valid integer", "'many'")),
+    "wrong choice": ("{method: gold}", "{method: magic}", ("difficulty.method", "'gold', 'consistency'")),
+    "missing key": ("grader: numeric\n", "", ("grader: this key is missing",)),
+    "two sources of data": ("grader:", "tutor: {}\ngrader:", ("either `data:`", "or `tutor:`")),
+    "no data": (
+        "data: {pool: pool.jsonl, validation: validation.jsonl, evaluation: {test: test.jsonl}}\n",
+        "",
+        ("either `data:`", "or `tutor:`"),
+    ),
+    "reserved split name": ("{test: test", "{pool: test", ("data.evaluation", "choose another name")),
+    "no evaluation split": ("{test: test.jsonl}", "{}", ("data.evaluation", "at least 1")),
+    "taxonomy not there": ("skills.yaml", "skils.yaml", ("taxonomy: no such file", "skils.yaml")),
+    "unknown grader": ("numeric", "numerical", ("grader 'numerical'", "choose math, numeric")),
+    "grader's module not there": ("numeric", "my_graders:judge", ("my_graders",)),
+    "data file not there": ("pool.jsonl", "poll.jsonl", ("poll.jsonl", "no such file")),
+    "password in a URL": (
+        "grader:",
+        "teacher: {endpoint: 'https://me:secret@host/v1'}\ngrader:",
+        ("teacher.endpoint", "may not hold a password"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("old", "new", "words"), RECIPES.values(), ids=RECIPES)
+def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[str, ...]) -> None:
+    edit(here / "recipe.yaml", old, new)
+    code, line = fails("run", "recipe.yaml")
+    assert code == 2
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("sft.epohcs=2", ("command line: sft.epohcs: unknown key", "did you mean epochs?")),
+        ("sft.epochs=few", ("command line: sft.epochs", "'few'")),
+        ("sft.epochs", ("command line", "write key=value")),
+        ("sft=[1", ("command line: sft", "quote it")),
+        ("name.first=x", ("command line: name.first", "'mine' and has no keys")),
+        ("arms=[random,random]", ("`arms` names an arm twice",)),
+        ("student.adapter=lora", ("command line: student.adapter: no such file or folder",)),
+    ],
+)
+def test_in_an_override(here: Path, fails: Say, override: str, words: tuple[str, ...]) -> None:
+    code, line = fails("run", "recipe.yaml", override)
+    assert code == 2
+    assert all(word in line for word in words), line
+
+
+DATA = {
+    "broken JSON": ("pool.jsonl", '{"question": \n', ("pool", "line 13", "not JSON")),
+    "no question": ("pool.jsonl", '{"id": "x", "question": ""}\n', ("pool", "line 13", "question is empty")),
+    "id twice": (
+        "test.jsonl",
+        '{"id": "test0-00000", "question": "?"}\n',
+        ("test", "line 5", "stands already in line 1"),
+    ),
+    "gold that its grader refuses": (
+        "test.jsonl",
+        '{"id": "x", "question": "How many?", "answer": "lots"}\n',
+        ("test", "field 'answer'", "x ('lots'"),
+    ),
+    "an own label off the list": (
+        "pool.jsonl",
+        '{"id": "x", "question": "What?", "skills": ["juggling"]}\n',
+        ("skills.yaml", "'x'", "'juggling'", "add it (or an alias)"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("file", "row", "words"), DATA.values(), ids=DATA)
+def test_in_the_data(here: Path, fails: Say, file: str, row: str, words: tuple[str, ...]) -> None:
+    append(here / file, row)
+    code, line = fails("label", "recipe.yaml")
+    assert code == 2
+    assert all(word in line for word in words), line
+
+
+def test_questions_outside_the_tutors_domain(here: Path, fails: Say) -> None:
+    (here / "pool.jsonl").write_text('{"id": "x", "question": "Who wrote Faust?"}\n')
+    code, line = fails("label", "recipe.yaml")
+    assert code == 2
+    assert "the teacher at tutor answers: 400" in line
+    assert "Who wrote Faust?" in line
+
+
+def test_a_column_that_is_not_there(here: Path, fails: Say) -> None:
+    code, line = fails("data", "recipe.yaml", "data.columns.question=problem")
+    assert code == 2
+    assert "no column 'problem' for question" in line
+    assert "columns there: answer, id, meta, question, solution" in line
+
+
+def test_a_question_in_two_splits(here: Path, fails: Say) -> None:
+    (here / "test.jsonl").write_text((here / "validation.jsonl").read_text())
+    code, line = fails("data", "recipe.yaml")
+    assert code == 2
+    assert "'validation' and 'test' share 4 question(s)" in line
+
+
+@pytest.mark.parametrize(
+    ("taxonomy", "words"),
+    [
+        ("skills: []\n", ("no skills",)),
+        ("skills: [addition, Addition]\n", ("skill 2 'Addition'", "merge the two or rename one")),
+        (
+            "skills:\n- {name: a, parent: b}\n- {name: b, parent: a}\n",
+            ("go round in a circle", "remove one `parent`"),
+        ),
+        ("skills:\n- {name: a, descripton: x}\n", ("unknown field 'descripton'",)),
+        ("- [\n", ("skills.yaml",)),
+    ],
+    ids=["empty", "duplicate", "circle", "unknown field", "not YAML"],
+)
+def test_in_the_taxonomy(here: Path, fails: Say, taxonomy: str, words: tuple[str, ...]) -> None:
+    (here / "skills.yaml").write_text(taxonomy)
+    code, line = fails("label", "recipe.yaml")
+    assert code == 2
+    assert all(word in line for word in words), line
+
+
+@pytest.mark.parametrize(
+    ("template", "words"),
+    [
+        (
+            "{% block system %}{% endblock %}\n{% block user %}{{ nonsense }}{% endblock %}",
+            (":2", "'nonsense' is undefined"),
+        ),
+        ("{% block system %}{% endblock %}\n{% block user %}\n{% if %}", (":3",)),
+        ("{% block system %}{% endblock %}", ("no {% block user %}",)),
+    ],
+    ids=["undefined name", "syntax", "no block"],
+)  # fmt: skip
+def test_in_a_template(here: Path, fails: Say, template: str, words: tuple[str, ...]) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "label_skills.jinja").write_text(template)
+    code, line = fails("label", "recipe.yaml", "prompts_dir=mine")
+    assert code == 2
+    assert "label_skills.jinja" in line
+    assert all(word in line for word in words), line
+
+
+def test_a_template_without_its_data_block(here: Path, fails: Say) -> None:
+    (here / "mine").mkdir()
+    text = "{% block system %}{% endblock %}{% block user %}answers id skills reason skill{% endblock %}"
+    (here / "mine" / "label_skills.jinja").write_text(text)
+    code, line = fails("prompts", "check", "recipe.yaml", "prompts_dir=mine")
+    assert code == 2
+    assert "no <skill> block" in line
+
+
+def test_a_teacher_that_cannot_be_reached(here: Path, fails: Say) -> None:
+    endpoint = ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.model=m", "teacher.max_attempts=1"]
+    code, line = fails("label", "recipe.yaml", *endpoint)
+    assert code in (2, 3)
+    assert "127.0.0.1:9" in line
+
+
+def test_a_teacher_without_its_key(here: Path, fails: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_SUCH_KEY", raising=False)
+    options = ["teacher.endpoint=http://127.0.0.1:9/v1", "teacher.model=m", "teacher.api_key_env=NO_SUCH_KEY"]
+    code, line = fails("label", "recipe.yaml", *options)
+    assert code == 2
+    assert "NO_SUCH_KEY" in line
+
+
+def test_a_budget_that_is_spent_stops_the_run_with_its_own_code(here: Path, fails: Say) -> None:
+    code, line = fails("label", "recipe.yaml", "teacher.budget_tokens=10")
+    assert code == 3
+    assert "budget" in line
+
+
+def test_a_cache_that_is_no_folder(here: Path, fails: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    (here / "file").write_text("")
+    monkeypatch.setenv("STAT_TRAIN_CACHE", str(here / "file"))
+    code, line = fails("label", "recipe.yaml")
+    assert code == 2
+    assert "teacher.sqlite" in line
+
+
+def test_a_student_without_weights(here: Path, fails: Say) -> None:
+    (here / "empty").mkdir()
+    code, line = fails("answer", "recipe.yaml", "student.model=empty")
+    assert code == 2
+    assert "empty" in line
+
+
+def test_a_student_template_that_leaves_out_the_question(here: Path, fails: Say, tiny: Path) -> None:
+    (here / "student.jinja").write_text("{% block user %}Hello{% endblock %}")
+    code, line = fails("answer", "recipe.yaml", f"student.model={tiny}", "student.template=student.jinja")
+    assert code == 2
+    assert "student.jinja" in line
+    assert "question" in line
+
+
+def test_a_column_of_groups_that_the_data_lacks(here: Path, fails: Say, tiny: Path) -> None:
+    options = [f"student.model={tiny}", "sampling.max_tokens=4", "arms=[hard]", "selection.size=2"]
+    code, line = fails("select", "recipe.yaml", *options, "selection.hard.group=kind")
+    assert code == 2
+    assert "has no 'kind'; change `selection.hard.group`" in line
+
+
+def test_training_rows_that_are_too_long(here: Path, fails: Say, tiny: Path) -> None:
+    options = [f"student.model={tiny}", "arms=[random]", "selection.size=2", "sft.max_length=8"]
+    code, line = fails("sft", "recipe.yaml", *options)
+    assert code == 2
+    assert "exceed max_length 8" in line
+
+
+def test_a_run_folder_that_cannot_be_made(here: Path, fails: Say) -> None:
+    (here / "file").write_text("")
+    code, line = fails("data", "recipe.yaml", "run_dir=file/run")
+    assert code == 2
+    assert "file/run: cannot be written" in line
+
+
+def test_a_full_disk(here: Path, fails: Say, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("stat_train.data.atomic.os.fsync", full)
+    code, line = fails("data", "recipe.yaml")
+    assert code == 2
+    assert "No space left on device" in line
+    assert "free space" in line
+
+
+def test_a_recipe_that_is_not_there(here: Path, fails: Say) -> None:
+    code, line = fails("run", "recipes/mine.yaml")
+    assert code == 2
+    assert line == "recipes/mine.yaml: no such recipe; give the path of a YAML file"
+
+
+def test_the_recipe_without_faults_runs(here: Path, capsys: pytest.CaptureFixture[str], monkeypatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["stat-train", "data", "recipe.yaml"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code, capsys.readouterr().err
