@@ -1,0 +1,70 @@
+"""Recipes: what a file, an override and a default come to."""
+
+from pathlib import Path
+
+import pytest
+
+from stat_train.errors import UserError
+from stat_train.recipe_file import read_recipe
+
+BASE = "name: mine\ntutor: {}\ntaxonomy: skills.yaml\ngrader: numeric\n"
+RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture
+def recipe_file(tmp_path: Path) -> Path:
+    (tmp_path / "skills.yaml").write_text("skills: [addition]\n")
+    (tmp_path / "recipe.yaml").write_text(BASE)
+    return tmp_path / "recipe.yaml"
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
+def test_every_packaged_recipe_reads(path: Path) -> None:
+    assert read_recipe(path).name == path.stem
+
+
+def test_paths_in_the_file_start_from_the_file_and_those_of_overrides_from_here(
+    recipe_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "other.yaml").write_text("skills: [subtraction]\n")
+    monkeypatch.chdir(elsewhere)
+    assert read_recipe(recipe_file).taxonomy == str(tmp_path / "skills.yaml")
+    assert read_recipe(recipe_file, ["taxonomy=other.yaml"]).taxonomy == "other.yaml"
+    with pytest.raises(UserError, match="command line: taxonomy: no such file"):
+        read_recipe(recipe_file, ["taxonomy=skills.yaml"])
+
+
+def test_the_seed_reaches_every_section_that_does_not_set_its_own(recipe_file: Path) -> None:
+    recipe = read_recipe(recipe_file, ["seed=7", "sft.seed=3"])
+    assert recipe.tutor
+    seeds = (recipe.tutor.seed, recipe.sampling.seed, recipe.evaluation.sampling.seed, recipe.sft.seed)
+    assert seeds == (7, 7, 7, 3)
+
+
+def test_overrides_reach_any_depth_and_are_yaml(recipe_file: Path) -> None:
+    overrides = ["selection.stat_sel.k=3", "arms=[hard]", "sft.learning_rate=1e-4", "teacher.budget_usd=null"]
+    recipe = read_recipe(recipe_file, overrides)
+    assert recipe.selection.stat_sel.k == 3
+    assert recipe.arms == ("hard",)
+    assert recipe.sft.learning_rate == 1e-4
+    assert recipe.teacher.budget_usd is None
+
+
+def test_the_run_stands_under_runs_by_its_name_unless_told_otherwise(recipe_file: Path) -> None:
+    assert read_recipe(recipe_file).folder == Path("runs/mine")
+    assert read_recipe(recipe_file, ["run_dir=/elsewhere"]).folder == Path("/elsewhere")
+
+
+def test_the_splits_of_a_users_data(recipe_file: Path) -> None:
+    recipe_file.write_text(
+        BASE.replace(
+            "tutor: {}", "data: {pool: a.jsonl, validation: b.jsonl, evaluation: {x: c.jsonl, y: d.jsonl}}"
+        )
+    )
+    recipe = read_recipe(recipe_file)
+    assert recipe.evaluation_splits == ("x", "y")
+    assert not recipe.has_development
+    assert recipe.data
+    assert list(recipe.data.sources) == ["pool", "validation", "x", "y"]
