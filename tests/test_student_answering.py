@@ -1,5 +1,6 @@
 """Answers with transformers: fixed batches, committed one by one, the same after a kill."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
+from stat_train.student import transformers_engine
 from stat_train.student.loading import load_tokenizer
 from stat_train.student.options import Sampling
 from stat_train.student.prompt import StudentPrompt
@@ -104,6 +106,24 @@ def test_padding_does_not_change_a_greedy_answer(student: TransformersStudent, t
     alone = student.answer(ITEMS, Sampling(max_tokens=8, batch_size=1), tmp_path / "b.jsonl")
     assert [r.text for r in together] == [r.text for r in alone]
     assert len({r.text for r in together}) > 3
+
+
+def test_answers_that_have_ended_leave_the_others_as_they_are(
+    student: TransformersStudent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    greedy = Sampling(max_tokens=20, batch_size=7)
+    monkeypatch.setattr(transformers_engine, "STEPS", 20)
+    at_once = student.answer(ITEMS, greedy, tmp_path / "a.jsonl")
+    frequent = Counter("".join(r.text for r in at_once)).most_common(20)
+    student.prompt.end_of_turn = next(  # some answers end early, some do not
+        student.prompt.tokenizer.encode(letter)[0]
+        for letter, _ in frequent
+        if letter.isascii() and 0 < sum(letter in r.text for r in at_once) < len(ITEMS)
+    )
+    at_once = student.answer(ITEMS, greedy, tmp_path / "b.jsonl")
+    assert {r.finish_reason for r in at_once} == {"stop", "length"}
+    monkeypatch.setattr(transformers_engine, "STEPS", 3)
+    assert student.answer(ITEMS, greedy, tmp_path / "c.jsonl") == at_once
 
 
 def test_an_answer_stops_at_the_end_of_turn(

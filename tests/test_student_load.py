@@ -33,6 +33,9 @@ def test_a_fingerprint_follows_the_content_and_reads_it_once(
 ) -> None:
     folder = write_tiny_model(tmp_path / "model")
     first = fingerprint(folder)
+    assert not (folder / fingerprints.CACHE).exists()  # too small to be worth it
+    monkeypatch.setattr(fingerprints, "CACHE_ABOVE", 0)
+    assert fingerprint(folder) == first
     with monkeypatch.context() as patch:
         patch.setattr(fingerprints.hashlib, "file_digest", lambda *_: pytest.fail("read again"))
         assert fingerprint(folder) == first

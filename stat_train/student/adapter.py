@@ -1,6 +1,6 @@
 """LoRA adapters: merged on top of a base into a plain model folder."""
 
-import shutil
+import json
 import tempfile
 from pathlib import Path
 
@@ -52,7 +52,7 @@ def merge_adapter(base: Path, adapter: Path, out: Path, dtype: str = DTYPE) -> N
 
 
 def copy_adapter(trained: Path, out: Path) -> None:
-    """Write the adapter in `trained` into `out`, its weights in bf16: half the size, small enough to ship."""
+    """Write the adapter in `trained` into `out`, fit to ship: bf16 weights, no path of this machine."""
     import torch
     from safetensors.torch import load_file, save_file
 
@@ -60,4 +60,7 @@ def copy_adapter(trained: Path, out: Path) -> None:
     weights = load_file(trained / "adapter_model.safetensors")
     halved = {name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}
     save_file(halved, out / "adapter_model.safetensors", metadata={"format": "pt"})
-    shutil.copy(trained / "adapter_config.json", out / "adapter_config.json")
+    config = json.loads((trained / "adapter_config.json").read_text())
+    config["base_model_name_or_path"] = None
+    config["target_modules"] = sorted(config["target_modules"])  # a set: its order differs each time
+    (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -6,13 +6,16 @@ from contextlib import suppress
 from pathlib import Path
 
 CACHE = ".fingerprint.json"
+CACHE_ABOVE = (
+    20_000_000  # bytes; smaller folders (adapters) are hashed each time, and nothing is left in them
+)
 PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
 def fingerprint(folder: Path) -> str:
     """sha256 (hex) over the names and bytes of a model's weights, configuration and tokenizer.
 
-    Kept in the folder beside sizes and modification times, so that unchanged weights are read once.
+    A large folder keeps it beside sizes and modification times, so that unchanged weights are read once.
     """
     files = sorted(path for pattern in PATTERNS for path in folder.glob(pattern) if path.name != CACHE)
     seen = [[path.name, path.stat().st_size, path.stat().st_mtime_ns] for path in files]
@@ -27,6 +30,7 @@ def fingerprint(folder: Path) -> str:
     for path in files:
         with path.open("rb") as file:
             total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    with suppress(OSError):  # a read-only folder is hashed each time
-        cache.write_text(json.dumps({"files": seen, "sha256": total.hexdigest()}))
+    if sum(size for _, size, _ in seen) > CACHE_ABOVE:
+        with suppress(OSError):  # a read-only folder is hashed each time
+            cache.write_text(json.dumps({"files": seen, "sha256": total.hexdigest()}))
     return total.hexdigest()

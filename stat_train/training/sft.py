@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from stat_train.data.atomic import atomic_file
+from stat_train.data.jsonl import write_jsonl
 from stat_train.errors import UserError
 from stat_train.progress import Bar, progress
 from stat_train.student.adapter import copy_adapter, merge_adapter
@@ -47,15 +48,17 @@ def sft(
     if out.exists():
         _check_finished(out, key)
         return out
-    work = _work_folder(out, key)
-    trainer = _train(model, tokenized, prompt, options, work)
-    _save(trainer, model, prompt, options, work)
-    losses = [
-        {name: entry[name] for name in LOGGED} for entry in trainer.state.log_history if "loss" in entry
-    ]
-    _write_done(work / "model", key, model, len(rows), trainer.state.global_step, losses, options)
-    (work / "model").rename(out)
-    shutil.rmtree(work)
+    from safetensors import SafetensorError
+
+    try:
+        work = _work_folder(out, key)
+        trainer = _train(model, tokenized, prompt, options, work)
+        _save(trainer, model, prompt, options, work)
+        _write_done(trainer, work / "model", key, model, len(rows), options)
+        (work / "model").rename(out)
+        shutil.rmtree(work)
+    except (OSError, SafetensorError) as error:
+        raise UserError(f"{out}: cannot be written ({error}); free space or choose another folder") from error
     return out
 
 
@@ -229,22 +232,17 @@ def _save(trainer: "SFTTrainer", model: Path, prompt: StudentPrompt, options: SF
 
 
 def _write_done(
-    folder: Path,
-    key: str,
-    model: Path,
-    rows: int,
-    steps: int,
-    losses: list[dict[str, Any]],
-    options: SFTOptions,
+    trainer: "SFTTrainer", folder: Path, key: str, model: Path, rows: int, options: SFTOptions
 ) -> None:
-    (folder / "loss.jsonl").write_bytes(
-        b"".join(orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE) for entry in losses)
-    )
+    losses = [
+        {name: entry[name] for name in LOGGED} for entry in trainer.state.log_history if "loss" in entry
+    ]
+    write_jsonl(folder / "loss.jsonl", losses)
     done = {
         "key": key,
         "base": fingerprint(model),
         "rows": rows,
-        "steps": steps,
+        "steps": trainer.state.global_step,
         "options": options.model_dump(),
     }
     (folder / DONE).write_text(json.dumps(done, indent=2, sort_keys=True) + "\n")
