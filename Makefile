@@ -3,8 +3,8 @@ PYTHON ?= python3
 RECIPE ?= recipes/demo.yaml
 SET ?=
 STAT := .venv/bin/stat-train
-ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 comma := ,
+ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
 .PHONY: help setup demo test lint label answer diagnose profile select sft evaluate clean
 

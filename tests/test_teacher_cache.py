@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from stat_train.errors import UserError
-from stat_train.teacher.asking import key_of
+from stat_train.teacher.rows import key_of
 from stat_train.teacher.cache import Cache, Entry
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Message, Reply, TeacherRequest

@@ -11,7 +11,7 @@ import orjson
 
 from stat_train.errors import Unfinished, UserError
 from stat_train.progress import Bar, progress
-from stat_train.teacher.asking import Asking, Tally, key_of
+from stat_train.teacher.asking import ask_by_requests
 from stat_train.teacher.budget import Budget, read_price
 from stat_train.teacher.cache import Cache
 from stat_train.teacher.commits import Commits
@@ -19,6 +19,7 @@ from stat_train.teacher.dialect import Dialect
 from stat_train.teacher.limits import Endpoint
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
+from stat_train.teacher.rows import Rows, Tally, key_of
 from stat_train.teacher.sending import BYTES_PER_TOKEN, Sender
 from stat_train.teacher.structured import json_schema
 from stat_train.teacher.transport import TUTOR_URL, HttpTransport
@@ -101,15 +102,22 @@ class Teacher:
         return Estimate(count, count - len(to_ask), prompt_tokens, completion_tokens, usd)
 
     async def _ask(self, requests: Iterable[TeacherRequest], bar: Bar) -> list[TeacherResult]:
+        commits = Commits(self._cache, self._budget, self._run)
+        rows = Rows(self.options, requests, commits, bar, self._tally)
+        try:
+            await self._ask_by_requests(rows)
+        finally:
+            await commits.close()
+        return rows.results
+
+    async def _ask_by_requests(self, rows: Rows) -> None:
         transports = {url: self._transport(url) for url in self.options.urls}
         endpoints = [
             Endpoint(url, transport, self._dialects[url], self.options.max_in_flight)
             for url, transport in transports.items()
         ]
         try:
-            commits = Commits(self._cache, self._budget, self._run)
-            sender = Sender(self.options, endpoints, self._budget)
-            return await Asking(self.options, requests, commits, sender, bar, self._tally).run()
+            await ask_by_requests(rows, Sender(self.options, endpoints, self._budget))
         finally:
             self._dialects = {endpoint.url: endpoint.dialect for endpoint in endpoints}
             for transport in transports.values():

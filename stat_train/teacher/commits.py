@@ -33,9 +33,9 @@ class Commits:
     async def release(self, keys: Sequence[bytes]) -> None:
         await self._call(self._cache.release, keys)
 
-    async def put(self, entry: Entry) -> None:
-        """Returns when the entry is committed."""
-        self._batch.append(entry)
+    async def put(self, entries: Sequence[Entry]) -> None:
+        """Returns when the entries are committed; once this was called, `close` commits them in any case."""
+        self._batch.extend(entries)
         if self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_soon())
         await asyncio.shield(self._flushing)

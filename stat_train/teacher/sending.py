@@ -11,7 +11,7 @@ from stat_train.teacher.dialect import Dialect
 from stat_train.teacher.limits import Endpoint, Endpoints, Pace
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Message, Reply, TeacherRequest
-from stat_train.teacher.transport import TransportError
+from stat_train.teacher.failures import TransportError
 
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
 UNREACHABLE_ATTEMPTS = 3

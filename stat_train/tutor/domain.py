@@ -10,6 +10,7 @@ from pathlib import Path
 import yaml
 
 from stat_train.assets import asset
+from stat_train.options import Options
 from stat_train.tutor.problem import NotWhole, Problem, Step, compute
 
 SLOT = re.compile(r"\{(\w+)\}")
@@ -108,24 +109,37 @@ def _equality(text: str) -> tuple[str, ...]:
 @cache
 def load_domain(path: Path | None = None) -> Domain:
     """The domain declared at `path`, by default the one that comes with the package."""
-    declared = yaml.safe_load((path or asset("data/arithmetic/domain.yaml")).read_text())
-    types = tuple(_problem_type(name, entry) for name, entry in declared["types"].items())
-    return Domain(types, tuple(declared["names"]), tuple(declared["things"]), declared["largest"])
+    text = (path or asset("data/arithmetic/domain.yaml")).read_text()
+    declared = _DeclaredDomain.model_validate(yaml.safe_load(text))
+    types = tuple(_problem_type(name, entry) for name, entry in declared.types.items())
+    return Domain(types, declared.names, declared.things, declared.largest)
 
 
-def _problem_type(name: str, entry: Mapping[str, object]) -> ProblemType:
-    numbers, steps = entry["numbers"], entry["steps"]
-    wordings, unseen = entry.get("wordings", []), entry.get("unseen", [])
-    assert isinstance(numbers, dict) and isinstance(steps, list)
-    assert isinstance(wordings, list) and isinstance(unseen, list)
+class _DeclaredType(Options):
+    numbers: dict[str, str]
+    steps: tuple[str, ...]
+    wordings: tuple[str, ...] = ()
+    unseen: tuple[str, ...]
+    require: str = ""
+    ood: bool = False
+
+
+class _DeclaredDomain(Options):
+    largest: int
+    names: tuple[str, ...]
+    things: tuple[str, ...]
+    types: dict[str, _DeclaredType]
+
+
+def _problem_type(name: str, declared: _DeclaredType) -> ProblemType:
     return ProblemType(
         name=name,
-        numbers={key: _choices(str(text)) for key, text in numbers.items()},
-        steps=tuple(_step_rule(text) for text in steps),
-        wordings=tuple(wordings),
-        unseen=tuple(unseen),
-        require=str(entry.get("require", "")),
-        ood=bool(entry.get("ood", False)),
+        numbers={key: _choices(text) for key, text in declared.numbers.items()},
+        steps=tuple(_step_rule(text) for text in declared.steps),
+        wordings=declared.wordings,
+        unseen=declared.unseen,
+        require=declared.require,
+        ood=declared.ood,
     )
 
 

@@ -34,7 +34,7 @@ def operation_skill(left: int, operator: str, right: int) -> str:
 
 
 def _digit(number: int, place: int) -> int:
-    return abs(number) // 10**place % 10
+    return int(str(abs(number))[::-1][place : place + 1] or 0)
 
 
 BARE_OPERATIONS = frozenset({"addition", "subtraction", "multiplication", "division"})
