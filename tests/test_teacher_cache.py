@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from stat_train.errors import UserError
-from stat_train.teacher.rows import key_of
 from stat_train.teacher.cache import Cache, Entry
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Message, Reply, TeacherRequest
+from stat_train.teacher.rows import key_of
 from stat_train.teacher.schemas import LabelSkills, Solve
 
 KEYS = [bytes([n]) * 32 for n in range(4)]

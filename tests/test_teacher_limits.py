@@ -5,9 +5,9 @@ import pytest
 
 from stat_train.errors import Unfinished, UserError
 from stat_train.teacher.budget import Budget, Price, read_price
+from stat_train.teacher.failures import retry_after
 from stat_train.teacher.limits import Endpoint, Endpoints
 from stat_train.teacher.options import TeacherOptions
-from stat_train.teacher.failures import retry_after
 
 
 def endpoint(most: int = 64) -> Endpoint:

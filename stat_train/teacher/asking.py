@@ -2,17 +2,15 @@
 
 import asyncio
 
+from stat_train.teacher.failures import TransportError
 from stat_train.teacher.rows import Row, Rows
 from stat_train.teacher.sending import OwedError, Sender
-from stat_train.teacher.failures import TransportError
 
 
 async def ask_by_requests(rows: Rows, sender: Sender) -> None:
     """Sends all rows; whatever ends it early, no worker is left running."""
     refilling = asyncio.Lock()
-    workers = [
-        asyncio.create_task(_work(rows, sender, refilling)) for _ in range(rows.options.max_in_flight)
-    ]
+    workers = [asyncio.create_task(_work(rows, sender, refilling)) for _ in range(rows.options.max_in_flight)]
     try:
         done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
         for worker in done:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from stat_train.errors import UserError
 from stat_train.teacher.budget import Budget
 from stat_train.teacher.dialect import Dialect
+from stat_train.teacher.failures import TransportError
 from stat_train.teacher.limits import Endpoint, Endpoints, Pace
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Message, Reply, TeacherRequest
-from stat_train.teacher.failures import TransportError
 
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
 UNREACHABLE_ATTEMPTS = 3

@@ -1,0 +1,236 @@
+"""The rows of one `Teacher.ask`: looked up, leased, judged, asked again, and a result for each in order."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from typing import Literal
+
+from stat_train.progress import Bar
+from stat_train.run.hashing import content_hash
+from stat_train.teacher.cache import Entry, request_key
+from stat_train.teacher.commits import Commits
+from stat_train.teacher.options import TeacherOptions
+from stat_train.teacher.request import Message, Reply, RowUsage, TeacherRequest, TeacherResult
+from stat_train.teacher.schemas import Answer
+from stat_train.teacher.structured import InvalidAnswerError, json_schema, parse
+
+CHUNK = 256
+LEASE_POLL_S = 0.1
+
+
+@cache
+def schema_identity(schema: type[Answer]) -> str:
+    """A hash of what the answer must look like."""
+    return content_hash(json_schema(schema))
+
+
+def key_of(
+    options: TeacherOptions, request: TeacherRequest, messages: Sequence[Message], attempt: int
+) -> bytes:
+    """The cache key of one attempt at `request`."""
+    return request_key(
+        options.logical_name,
+        options.model,
+        messages,
+        options.parameters(request.temperature),
+        (request.task, schema_identity(request.schema)),
+        request.sample,
+        attempt,
+    )
+
+
+def read_answer(reply: Reply, request: TeacherRequest, max_tokens: int) -> Answer:
+    """The valid answer in `reply`; InvalidAnswerError says what is wrong with it."""
+    if reply.finish_reason == "length":
+        raise InvalidAnswerError(f"The answer was cut off at {max_tokens} tokens. Answer more briefly.")
+    if reply.finish_reason in ("refusal", "content_filter"):
+        raise InvalidAnswerError(f"The question was refused. {reply.content[:300]}".strip())
+    return parse(reply.content, request.schema)
+
+
+def repair(request: TeacherRequest, reply: Reply, fault: str) -> list[Message]:
+    """The request again, with the invalid answer (unless it was cut off) and what is wrong with it."""
+    wrong = [Message(role="assistant", content=reply.content)] if reply.content.strip() else []
+    if reply.finish_reason == "length":
+        wrong = []
+    again = f"Your previous answer was not valid: {fault}\nAnswer again, with the complete JSON object only."
+    return [*request.messages, *wrong, Message(role="user", content=again)]
+
+
+@dataclass(slots=True)
+class Row:
+    """A request on its way; every invalid answer starts the next `attempt`, with the fault in `messages`."""
+
+    index: int
+    request: TeacherRequest
+    messages: Sequence[Message]
+    key: bytes
+    attempt: int = 0
+    fault: str = ""
+    answer: Answer | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    asked: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """Replies that were sent for, those that were cached, and the tokens of the former."""
+
+    requests: int = 0
+    cached: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+
+
+class Rows:
+    """Every request of one `ask` until it has a result; whoever answers takes rows out of `ready`.
+
+    `hopeless`, once it is set, is why nothing more can be asked: what is left is owed.
+    """
+
+    def __init__(
+        self,
+        options: TeacherOptions,
+        requests: Iterable[TeacherRequest],
+        commits: Commits,
+        bar: Bar,
+        tally: Tally,
+    ) -> None:
+        self.options, self.commits = options, commits
+        self._bar, self._tally = bar, tally
+        self._requests = enumerate(requests)
+        self._results: list[TeacherResult | None] = []
+        self.ready: deque[Row] = deque()
+        """Leased to us, to be asked."""
+        self._again: deque[Row] = deque()  # invalid so far, the next attempt not yet looked up
+        self._busy: list[Row] = []  # somebody else is asking
+        self._finished = 0
+        self.hopeless = ""
+
+    @property
+    def results(self) -> list[TeacherResult]:
+        """All results so far, in the requests' order."""
+        return [result for result in self._results if result is not None]
+
+    async def refill(self, least: int) -> bool:
+        """Looks up rows until `least` are ready or no more can be; False where no row is left to ask.
+
+        Where all that is left is in flight elsewhere (another process, an equal row), it waits for that.
+        """
+        while len(self.ready) < least:
+            rows = self._take()
+            if not rows:
+                if self.ready or not self._busy:
+                    break
+                await asyncio.sleep(LEASE_POLL_S)
+                rows, self._busy = self._busy, []
+            await self._look_up(rows)
+            self.show()
+        return bool(self.ready)
+
+    async def answer(self, replies: Sequence[tuple[Row, Reply]]) -> None:
+        """Replies to rows that were ready: counted, committed, then judged."""
+        for row, reply in replies:
+            self._count(row, reply)
+        await self.commits.put([self.entry(row, reply) for row, reply in replies])
+        for row, reply in replies:
+            self._judge(row, reply)
+        self.show()
+
+    async def answer_committed(self, replies: Sequence[tuple[Row, Reply]]) -> None:
+        """Replies that stand in the cache by now, asked by us."""
+        for row, reply in replies:
+            self._count(row, reply)
+            self._judge(row, reply)
+        self.show()
+
+    async def leave(self, row: Row, status: Literal["quarantined", "owed"], reason: str) -> None:
+        """The row ends without a reply."""
+        await self.commits.release([row.key])
+        self._finish(row, status, reason)
+        self.show()
+
+    def entry(self, row: Row, reply: Reply) -> Entry:
+        return Entry(row.key, self.options.logical_name, self.options.model, row.request.task, reply)
+
+    def show(self) -> None:
+        if self._finished:
+            self._bar.advance(self._finished)
+            self._finished = 0
+
+    async def _look_up(self, rows: Sequence[Row]) -> None:
+        """Judges what the cache holds and leases what must be asked."""
+        replies = await self.commits.get([row.key for row in rows])
+        unanswered = [row for row in rows if not self._judge_cached(row, replies)]
+        to_ask = [row for row in unanswered if self._may_ask(row)]
+        if not to_ask:
+            return
+        leased, replies = await self.commits.claim([row.key for row in to_ask])
+        for row in to_ask:
+            if self._judge_cached(row, replies):
+                continue
+            if row.key in leased:
+                leased.remove(row.key)  # a second row with this key waits for the first one's answer
+                self.ready.append(row)
+            else:
+                self._busy.append(row)
+
+    def _take(self) -> list[Row]:
+        rows = [self._again.popleft() for _ in range(min(CHUNK, len(self._again)))]
+        for index, request in islice(self._requests, CHUNK - len(rows)):
+            self._results.append(None)
+            key = key_of(self.options, request, request.messages, 0)
+            rows.append(Row(index, request, request.messages, key))
+        return rows
+
+    def _may_ask(self, row: Row) -> bool:
+        """The first attempt and one repair; with retry_quarantined one more where both were recorded."""
+        if self.hopeless:
+            self._finish(row, "owed", self.hopeless)
+            return False
+        if row.attempt <= 1 or (self.options.retry_quarantined and not row.asked):
+            return True
+        self._finish(row, "quarantined", row.fault)
+        return False
+
+    def _judge_cached(self, row: Row, replies: dict[bytes, Reply]) -> bool:
+        if (reply := replies.get(row.key)) is None:
+            return False
+        self._tally.cached += 1
+        self._judge(row, reply)
+        return True
+
+    def _count(self, row: Row, reply: Reply) -> None:
+        row.asked += 1
+        self._tally.requests += 1
+        self._tally.prompt_tokens += reply.prompt_tokens
+        self._tally.completion_tokens += reply.completion_tokens
+
+    def _judge(self, row: Row, reply: Reply) -> None:
+        """Ends the row where the answer is valid, else queues its next attempt."""
+        row.prompt_tokens += reply.prompt_tokens
+        row.completion_tokens += reply.completion_tokens
+        try:
+            row.answer = read_answer(reply, row.request, self.options.max_tokens)
+            fault = row.request.check(row.answer) if row.request.check else None
+        except InvalidAnswerError as invalid:
+            fault = str(invalid)
+        if fault is None:
+            self._finish(row, "ok", "")
+            return
+        row.fault = fault
+        row.attempt += 1
+        row.messages = repair(row.request, reply, fault)
+        row.key = key_of(self.options, row.request, row.messages, row.attempt)
+        self._again.append(row)
+
+    def _finish(self, row: Row, status: Literal["ok", "quarantined", "owed"], reason: str) -> None:
+        usage = RowUsage(row.prompt_tokens, row.completion_tokens, row.asked)
+        self._results[row.index] = TeacherResult(
+            None if status == "owed" else row.answer, status, reason, usage
+        )
+        self._finished += 1
