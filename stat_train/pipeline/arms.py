@@ -39,7 +39,7 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
         needs={"label": POOL_AND_VALIDATION} | dict.fromkeys((*NEEDS[arm], *size_from), ()),
         options={
             "size": selection.size,
-            "k": selection.stat_sel.k,
+            "k": None if selection.size else selection.stat_sel.k,
             "seed": recipe.seed,
             "method": own[arm].model_dump() if arm in own else {},
         },
