@@ -30,7 +30,7 @@ def fingerprint(folder: Path) -> str:
     for path in files:
         with path.open("rb") as file:
             total.update(f"{path.name}\0{hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    if sum(size for _, size, _ in seen) > CACHE_ABOVE:
+    if sum(path.stat().st_size for path in files) > CACHE_ABOVE:
         with suppress(OSError):  # a read-only folder is hashed each time
             cache.write_text(json.dumps({"files": seen, "sha256": total.hexdigest()}))
     return total.hexdigest()
