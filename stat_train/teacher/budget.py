@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import yaml
 from stat_train.assets import asset
 from stat_train.errors import Unfinished, UserError
 from stat_train.teacher.options import TeacherOptions
+from stat_train.teacher.request import Reply
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +26,11 @@ class Price:
         return (prompt_tokens * self.input + completion_tokens * self.output) / 1e6
 
 
-def read_price(model: str, path: Path | None) -> Price | None:
+def read_price(model: str, path: Path | None, batch: bool = False) -> Price | None:
     """The price of `model` in a table like data/prices.yaml; None where it is not listed.
 
-    UserError names the file and the entry that cannot be read.
+    With `batch` that of its entry `batch`, where there is one. UserError names the file and the entry
+    that cannot be read.
     """
     path = path or asset("data/prices.yaml")
     try:
@@ -39,6 +42,8 @@ def read_price(model: str, path: Path | None) -> Price | None:
         raise UserError(f"{path}: no `models:`; write `models: {{my-model: {{input: 1.0, output: 2.0}}}}`")
     if (entry := models.get(model)) is None:
         return None
+    if batch and isinstance(entry, dict):
+        entry = entry.get("batch", entry)
     try:
         price = Price(float(entry["input"]), float(entry["output"]))
     except (KeyError, TypeError, ValueError):
@@ -50,7 +55,7 @@ def read_price(model: str, path: Path | None) -> Price | None:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """The most that one attempt may cost."""
+    """Tokens and dollars: the most that attempts may cost, or what they did cost."""
 
     tokens: int
     usd: float
@@ -82,7 +87,7 @@ class Budget:
 
     async def reserve(self, prompt_bound: int) -> Reservation:
         """Waits until attempts in flight leave room; Unfinished where they never will."""
-        needed = self._bound(prompt_bound)
+        needed = self.bound(prompt_bound)
         while not self._fits(needed):
             if not self._outstanding:
                 raise Unfinished(self._message(needed))
@@ -103,13 +108,48 @@ class Budget:
         """The attempt is over and may have cost all that was reserved."""
         self._close(reservation, reservation.tokens, reservation.usd)
 
+    def hold(self, prompt_bounds: Sequence[int]) -> tuple[int, Reservation]:
+        """Takes as spent, until `settle_held`, as many of the first attempts as fit: their number and sum.
+
+        Unfinished where not even the first one fits. The ledger does not hear of it.
+        """
+        held, count = Reservation(0, 0.0), 0
+        for bound in prompt_bounds:
+            one = self.bound(bound)
+            more = Reservation(held.tokens + one.tokens, held.usd + one.usd)
+            if not self._fits(more):
+                break
+            held, count = more, count + 1
+        if prompt_bounds and not count:
+            raise Unfinished(self._message(self.bound(prompt_bounds[0])))
+        self.tokens += held.tokens
+        self.usd += held.usd
+        return count, held
+
+    def settle_held(self, held: Reservation, spent: Reservation, *, book: bool) -> None:
+        """What was held cost `spent`; `book`: the ledger is yet to hear of it."""
+        self.tokens += spent.tokens - held.tokens
+        self.usd += spent.usd - held.usd
+        if book:
+            self._unbooked_tokens += spent.tokens
+            self._unbooked_usd += spent.usd
+
+    def cost(self, reply: Reply, prompt_bound: int) -> Reservation:
+        """What a reply cost; all that it may have cost where the server does not count."""
+        tokens = reply.prompt_tokens + reply.completion_tokens
+        if not tokens:
+            return self.bound(prompt_bound)
+        usd = self._price.usd(reply.prompt_tokens, reply.completion_tokens) if self._price else 0.0
+        return Reservation(tokens, usd)
+
     def unbooked(self) -> tuple[int, float]:
         """Tokens and dollars spent since the last call: what the ledger does not hold yet."""
         booked = self._unbooked_tokens, self._unbooked_usd
         self._unbooked_tokens, self._unbooked_usd = 0, 0.0
         return booked
 
-    def _bound(self, prompt_bound: int) -> Reservation:
+    def bound(self, prompt_bound: int) -> Reservation:
+        """The most that an attempt with at most so many prompt tokens may cost."""
         usd = self._price.usd(prompt_bound, self._completion_bound) if self._price else 0.0
         return Reservation(prompt_bound + self._completion_bound, usd)
 

@@ -104,7 +104,7 @@ class Cache:
         The remaining keys are in flight, here or in another process.
         """
         self._take_ownership()
-        with self._writing():
+        with self.writing():
             found = self.get(keys)
             missing = [key for key in dict.fromkeys(keys) if key not in found]
             held = self._live_leases(missing)
@@ -116,29 +116,15 @@ class Cache:
 
     def put(self, entries: Sequence[Entry], run: str = "", tokens: int = 0, usd: float = 0.0) -> None:
         """Commits replies, ends their leases and books what they cost `run`, in one transaction."""
-        now = time.time()
-        with self._writing():
-            self._db.executemany(
-                "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (e.key, e.name, e.model, e.task, e.reply.content, e.reply.finish_reason,
-                     e.reply.prompt_tokens, e.reply.completion_tokens, now)
-                    for e in entries
-                ],
-            )  # fmt: skip
-            self._db.executemany("DELETE FROM leases WHERE key = ?", [(e.key,) for e in entries])
-            if run and (tokens or usd):
-                self._db.execute(
-                    "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (run)"
-                    " DO UPDATE SET tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
-                    (run, tokens, usd),
-                )
+        with self.writing() as database:
+            insert(database, entries)
+            book(database, run, tokens, usd)
 
     def release(self, keys: Sequence[bytes] | None = None) -> None:
         """Ends leases of this process (None: all of them)."""
         if self._owner is None:
             return
-        with self._writing():
+        with self.writing():
             if keys is None:
                 self._db.execute("DELETE FROM leases WHERE owner = ?", (self._name,))
             else:
@@ -172,7 +158,7 @@ class Cache:
 
     def prune(self, *, older_than_days: float = 0.0, task: str = "", model: str = "") -> int:
         """Deletes replies that are older than so many days, of that task and model; how many."""
-        with self._writing():
+        with self.writing():
             deleted = self._db.execute(
                 "DELETE FROM replies WHERE created <= ? AND task = coalesce(nullif(?, ''), task)"
                 " AND model = coalesce(nullif(?, ''), model)",
@@ -194,11 +180,12 @@ class Cache:
             self._db.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """One transaction: all of it or, where an error leaves it, nothing."""
         with _usable(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                yield
+                yield self._db
                 self._db.execute("COMMIT")
             finally:
                 if self._db.in_transaction:
@@ -238,6 +225,30 @@ class Cache:
             return True
         path.unlink(missing_ok=True)
         return False
+
+
+def insert(database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
+    """Inside a transaction: keeps the replies and ends their leases."""
+    now = time.time()
+    database.executemany(
+        "INSERT OR IGNORE INTO replies VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (e.key, e.name, e.model, e.task, e.reply.content, e.reply.finish_reason,
+             e.reply.prompt_tokens, e.reply.completion_tokens, now)
+            for e in entries
+        ],
+    )  # fmt: skip
+    database.executemany("DELETE FROM leases WHERE key = ?", [(e.key,) for e in entries])
+
+
+def book(database: sqlite3.Connection, run: str, tokens: int, usd: float) -> None:
+    """Inside a transaction: adds to what `run` has spent ("": no run)."""
+    if run and (tokens or usd):
+        database.execute(
+            "INSERT INTO spending VALUES (?, ?, ?) ON CONFLICT (run)"
+            " DO UPDATE SET tokens = tokens + excluded.tokens, usd = usd + excluded.usd",
+            (run, tokens, usd),
+        )
 
 
 @contextmanager

@@ -12,10 +12,14 @@ import orjson
 from stat_train.errors import Unfinished, UserError
 from stat_train.progress import Bar, progress
 from stat_train.teacher.asking import ask_by_requests
+from stat_train.teacher.batch import Batches
+from stat_train.teacher.batch_api import BatchApi
+from stat_train.teacher.batch_records import BatchRecords
 from stat_train.teacher.budget import Budget, read_price
 from stat_train.teacher.cache import Cache
 from stat_train.teacher.commits import Commits
 from stat_train.teacher.dialect import Dialect
+from stat_train.teacher.in_process import Engine, ask_in_process
 from stat_train.teacher.limits import Endpoint
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
@@ -37,15 +41,16 @@ class Teacher:
     """
 
     def __init__(self, options: TeacherOptions, cache: Path, app: Any = None, run: str = "") -> None:
-        if app is None and options.endpoint == TUTOR:
+        if app is None and options.is_tutor:
             raise UserError('teacher.endpoint: "tutor" answers in process only; name a URL, or pass its app')
         self.options = options
         self._app, self._run = app, run
-        self._price = read_price(options.model, options.prices)
+        self._price = read_price(options.model, options.prices, batch=options.mode == "batch")
         self._cache = Cache(cache)
         self._budget = Budget(options, self._price, self._cache.spent(run) if run else (0, 0.0))
         self._dialects = {url: Dialect.of(options) for url in options.urls}
         self._tally = Tally()
+        self._engine = Engine(options)
 
     def __enter__(self) -> "Teacher":
         return self
@@ -56,6 +61,7 @@ class Teacher:
         self.close()
 
     def close(self) -> None:
+        self._engine.close()
         self._cache.close()
 
     @property
@@ -78,12 +84,12 @@ class Teacher:
         before = self._tally.requests
         try:
             with progress(label, total) as bar:
-                return _run(lambda: self._ask(requests, bar))
+                return _run(lambda: self._ask(requests, label, bar))
         except KeyboardInterrupt:
             new = self._tally.requests - before
             raise Unfinished(
-                f"{label}: interrupted; {new:,} new answers are kept in {self._cache.path}: "
-                "run the same command again to go on"
+                f"{label}: interrupted; {new:,} new answers are kept in {self._cache.path}"
+                f"{self._under_way()}: run the same command again to go on"
             ) from None
 
     def estimate(self, requests: Iterable[TeacherRequest]) -> Estimate:
@@ -101,11 +107,16 @@ class Teacher:
         usd = self._price.usd(prompt_tokens, completion_tokens) if self._price else None
         return Estimate(count, count - len(to_ask), prompt_tokens, completion_tokens, usd)
 
-    async def _ask(self, requests: Iterable[TeacherRequest], bar: Bar) -> list[TeacherResult]:
+    async def _ask(self, requests: Iterable[TeacherRequest], label: str, bar: Bar) -> list[TeacherResult]:
         commits = Commits(self._cache, self._budget, self._run)
         rows = Rows(self.options, requests, commits, bar, self._tally)
         try:
-            await self._ask_by_requests(rows)
+            if self.options.mode == "batch":
+                await self._ask_by_batches(rows, label)
+            elif self.options.mode == "vllm":
+                await ask_in_process(rows, self._engine, self._budget)
+            else:
+                await self._ask_by_requests(rows)
         finally:
             await commits.close()
         return rows.results
@@ -122,6 +133,28 @@ class Teacher:
             self._dialects = {endpoint.url: endpoint.dialect for endpoint in endpoints}
             for transport in transports.values():
                 await transport.close()
+
+    async def _ask_by_batches(self, rows: Rows, label: str) -> None:
+        (url,) = self.options.urls
+        api = BatchApi(url, self.options, self._app)
+        batches = Batches(
+            rows, api, self._batch_records(), self._budget, self._dialects[url], self._run, label
+        )
+        try:
+            await batches.ask()
+        finally:
+            self._dialects[url] = batches.dialect
+            await api.close()
+
+    def _batch_records(self) -> BatchRecords:
+        return BatchRecords(self._cache, self.options.urls[0])
+
+    def _under_way(self) -> str:
+        """Says which batches go on without us."""
+        if self.options.mode != "batch":
+            return ""
+        ids = [record.id for record in self._batch_records().waiting() if record.id]
+        return f"; {', '.join(ids)} goes on at the teacher and is collected then" if ids else ""
 
     def _transport(self, url: str) -> HttpTransport:
         return HttpTransport(TUTOR_URL if url == TUTOR else url, self.options, self._app)

@@ -25,13 +25,13 @@ class Commits:
         self._flushing: asyncio.Task[None] | None = None
 
     async def get(self, keys: Sequence[bytes]) -> dict[bytes, Reply]:
-        return await self._call(self._cache.get, keys)
+        return await self.call(self._cache.get, keys)
 
     async def claim(self, keys: Sequence[bytes]) -> tuple[set[bytes], dict[bytes, Reply]]:
-        return await self._call(self._cache.claim, keys)
+        return await self.call(self._cache.claim, keys)
 
     async def release(self, keys: Sequence[bytes]) -> None:
-        await self._call(self._cache.release, keys)
+        await self.call(self._cache.release, keys)
 
     async def put(self, entries: Sequence[Entry]) -> None:
         """Returns when the entries are committed; once this was called, `close` commits them in any case."""
@@ -46,7 +46,7 @@ class Commits:
             if self._flushing is not None:
                 await self._flushing
             await self._flush()
-            await self._call(self._cache.release)
+            await self.call(self._cache.release)
         finally:
             self._thread.shutdown()
 
@@ -59,9 +59,10 @@ class Commits:
         batch, self._batch = self._batch, []
         tokens, usd = self._budget.unbooked()
         if batch or tokens or usd:
-            await self._call(self._cache.put, batch, self._run, tokens, usd)
+            await self.call(self._cache.put, batch, self._run, tokens, usd)
 
-    async def _call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs `function`, which may use the cache's database, in the cache's thread."""
         return await asyncio.get_running_loop().run_in_executor(
             self._thread, lambda: function(*args, **kwargs)
         )

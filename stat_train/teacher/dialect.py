@@ -31,9 +31,15 @@ class Dialect:
         auto = options.structured == "auto"
         return cls("json_schema" if auto else options.structured, negotiable=auto)
 
+    def messages(self, request: TeacherRequest, messages: Sequence[Message]) -> Sequence[Message]:
+        """The messages, with the schema in words where the endpoint cannot enforce it."""
+        if self.structured == "json_schema":
+            return messages
+        return _with_instructions(messages, instructions(request.schema))
+
     def body(self, request: TeacherRequest, messages: Sequence[Message], options: TeacherOptions) -> bytes:
         """The JSON body of /chat/completions."""
-        body: dict[str, Any] = {"model": options.model, "messages": messages}
+        body: dict[str, Any] = {"model": options.model, "messages": self.messages(request, messages)}
         parameters = options.parameters(request.temperature)
         body[self.tokens_field] = parameters.pop("max_tokens")
         body.update({name: value for name, value in parameters.items() if value is not None})
@@ -42,10 +48,8 @@ class Dialect:
         if self.structured == "json_schema":
             named = {"name": request.task, "strict": True, "schema": json_schema(request.schema)}
             body["response_format"] = {"type": "json_schema", "json_schema": named}
-        else:
-            body["messages"] = _with_instructions(messages, instructions(request.schema))
-            if self.structured == "json_object":
-                body["response_format"] = {"type": "json_object"}
+        elif self.structured == "json_object":
+            body["response_format"] = {"type": "json_object"}
         return orjson.dumps(body)
 
     def after_refusal(self, message: str, accepted_before: bool) -> "Dialect | None":

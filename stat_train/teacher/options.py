@@ -1,10 +1,10 @@
 """Which teacher, how it is asked, and what it may cost."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
 
@@ -14,14 +14,30 @@ OPENAI_HOST = "api.openai.com"
 Structured = Literal["auto", "json_schema", "json_object", "text"]
 
 
-class TeacherOptions(Options):
-    """One teacher model behind one or several OpenAI-compatible endpoints.
+Mode = Literal["requests", "batch", "vllm"]
 
+
+class VllmOptions(Options):
+    """How a teacher in this process is loaded (`mode: vllm`): arguments of vllm.LLM."""
+
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    max_model_len: int | None = Field(None, ge=16, description="tokens of prompt and answer together")
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    tensor_parallel_size: int = Field(1, ge=1)
+
+
+class TeacherOptions(Options):
+    """One teacher model behind one or several OpenAI-compatible endpoints, or in this process.
+
+    `mode: requests` sends single requests. `batch` sends files of them through the Batch API of one
+    endpoint (cheaper where the provider says so, answered within a day). `vllm` loads `model`, a folder or
+    a hub id, with vLLM into this process; no endpoint is asked. All three share answers.
     `name` is the teacher's logical name in the cache (default: the model's): two servers of the
     same model share answers, whatever their URLs. `structured: auto` starts with a JSON schema and
     steps down to json_object and to plain text where the endpoint lacks it. Budgets are walls.
     """
 
+    mode: Mode = "requests"
     endpoint: str | tuple[str, ...] = TUTOR
     """"tutor" (the embedded one, in process), a base URL ending in /v1, or several that share the load."""
     model: str = TUTOR
@@ -38,6 +54,9 @@ class TeacherOptions(Options):
     timeout_s: float = Field(600.0, gt=0)
     max_attempts: int = Field(8, ge=1)
     """Failures of transport (5xx, reset, time-out) after which a row is owed."""
+    batch_poll_s: float = Field(20.0, gt=0)
+    """Seconds between two looks at a batch (`mode: batch`)."""
+    vllm: VllmOptions = VllmOptions()
     structured: Structured = "auto"
     budget_usd: float | None = Field(None, ge=0)
     budget_tokens: int | None = Field(None, ge=0)
@@ -61,6 +80,21 @@ class TeacherOptions(Options):
             if split.username or split.password:
                 raise ValueError("a URL may not hold a password; name an environment variable in api_key_env")
         return endpoint
+
+    @model_validator(mode="after")
+    def _mode_fits(self) -> Self:
+        if self.mode == "batch" and (self.endpoint == TUTOR or len(self.urls) > 1):
+            raise ValueError(
+                "mode: batch needs one endpoint with a Batch API, such as https://api.openai.com/v1"
+            )
+        if self.mode == "vllm" and (self.endpoint != TUTOR or self.model == TUTOR):
+            raise ValueError("mode: vllm loads `model`, a folder or a hub id, and takes no endpoint")
+        return self
+
+    @property
+    def is_tutor(self) -> bool:
+        """Whether the embedded tutor answers."""
+        return self.mode == "requests" and self.endpoint == TUTOR
 
     @property
     def urls(self) -> tuple[str, ...]:

@@ -1,0 +1,144 @@
+"""Rows asked of vLLM in this process: for large offline work on one machine."""
+
+import gc
+from collections.abc import Sequence
+from typing import Any
+
+from stat_train.errors import UserError
+from stat_train.teacher.budget import Budget, Reservation
+from stat_train.teacher.dialect import Dialect
+from stat_train.teacher.failures import TransportError
+from stat_train.teacher.options import TeacherOptions
+from stat_train.teacher.request import Reply
+from stat_train.teacher.rows import Row, Rows
+from stat_train.teacher.sending import UNCOUNTED_TOKENS
+from stat_train.teacher.structured import json_schema
+
+CHUNK = 1024
+"""Rows that are generated, then committed, together; vLLM schedules its own batches inside."""
+
+
+class Engine:
+    """`teacher.model` in `vllm.LLM`, loaded when it is first asked; written against vLLM 0.31."""
+
+    def __init__(self, options: TeacherOptions) -> None:
+        self._options = options
+        self._dialect = Dialect.of(options)
+        self._llm: Any = None
+
+    def close(self) -> None:
+        """Gives the memory back."""
+        if self._llm is not None:
+            self._llm = None
+            gc.collect()
+
+    def replies(self, rows: Sequence[Row]) -> list[Reply | TransportError]:
+        """One a row, in order.
+
+        A prompt that vLLM refuses (too long) is a TransportError. UserError where vLLM is not
+        installed, cannot load the model, fails, or refuses all that it was given.
+        """
+        try:
+            return self._chat(rows)
+        except _refusals() as error:
+            if len(rows) > 1:  # vLLM refuses the whole call for one bad prompt
+                half = len(rows) // 2
+                return [*self.replies(rows[:half]), *self.replies(rows[half:])]
+            reason = " ".join(str(error).split())[:300]
+            return [TransportError("refused", f"vLLM refuses the prompt ({reason})")]
+
+    def prompt_bound(self, row: Row) -> int:
+        """The most tokens that the row's prompt may have."""
+        return len(self._dialect.body(row.request, row.messages, self._options)) + UNCOUNTED_TOKENS
+
+    def _chat(self, rows: Sequence[Row]) -> list[Reply | TransportError]:
+        llm = self._load()
+        conversations = [list(self._dialect.messages(row.request, row.messages)) for row in rows]
+        try:
+            outputs = llm.chat(conversations, [self._sampling(row) for row in rows], use_tqdm=False)
+        except _refusals():
+            raise
+        except Exception as error:
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(f"teacher.mode vllm: {type(error).__name__}: {reason}") from error
+        return [_reply(output) for output in outputs]
+
+    def _sampling(self, row: Row) -> Any:
+        from vllm import SamplingParams
+        from vllm.sampling_params import StructuredOutputsParams
+
+        parameters = self._options.parameters(row.request.temperature)
+        set_ones = {name: value for name, value in parameters.items() if value is not None}
+        if self._dialect.structured == "json_schema":
+            set_ones["structured_outputs"] = StructuredOutputsParams(json=json_schema(row.request.schema))
+        elif self._dialect.structured == "json_object":
+            set_ones["structured_outputs"] = StructuredOutputsParams(json_object=True)
+        return SamplingParams(seed=row.request.sample, **set_ones)
+
+    def _load(self) -> Any:
+        if self._llm is None:
+            try:
+                from vllm import LLM
+            except ImportError as error:
+                raise UserError(
+                    "teacher.mode vllm: vllm is not installed; pip install 'stat-train[vllm]'"
+                ) from error
+            try:
+                self._llm = LLM(
+                    model=self._options.model,
+                    generation_config="vllm",  # the model's own sampling defaults stay out
+                    trust_remote_code=False,
+                    **self._options.vllm.model_dump(),
+                )
+            except Exception as error:
+                reason = " ".join(str(error).split())[:300]
+                raise UserError(
+                    f"teacher.model: vLLM cannot load {self._options.model!r} ({reason})"
+                ) from error
+        return self._llm
+
+
+async def ask_in_process(rows: Rows, engine: Engine, budget: Budget) -> None:
+    """Until every row has a result; whole chunks are generated and committed before an interrupt counts."""
+    answered = False
+    while await rows.refill(CHUNK):
+        most = min(CHUNK, len(rows.ready))
+        bounds = [engine.prompt_bound(rows.ready[place]) for place in range(most)]
+        count, held = budget.hold(bounds)
+        chunk = [rows.ready.popleft() for _ in range(count)]
+        outcomes = engine.replies(chunk)
+        spent = [
+            budget.cost(outcome, bound)
+            for outcome, bound in zip(outcomes, bounds, strict=False)
+            if isinstance(outcome, Reply)
+        ]
+        total = Reservation(sum(cost.tokens for cost in spent), sum(cost.usd for cost in spent))
+        budget.settle_held(held, total, book=True)
+        answered = answered or bool(spent)
+        await rows.answer(
+            [(row, reply) for row, reply in zip(chunk, outcomes, strict=True) if isinstance(reply, Reply)]
+        )
+        for row, outcome in zip(chunk, outcomes, strict=True):
+            if isinstance(outcome, TransportError):
+                if not answered:
+                    raise UserError(f"teacher.mode vllm: {outcome.reason}")
+                await rows.leave(row, "quarantined", outcome.reason)
+
+
+def _reply(output: Any) -> Reply:
+    made = output.outputs[0]
+    return Reply(
+        content=made.text,
+        finish_reason=made.finish_reason or "stop",
+        prompt_tokens=len(output.prompt_token_ids or ()),
+        completion_tokens=len(made.token_ids),
+    )
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What vLLM raises for a prompt, rather than for itself."""
+    try:
+        from vllm.exceptions import VLLMClientError
+    except ImportError:
+        return (ValueError,)
+    return ValueError, VLLMClientError
