@@ -215,3 +215,34 @@ def test_options_that_cannot_be_are_refused(tiny, prompt, tmp_path: Path) -> Non
         SFTOptions(keep_adapter=True)
     with pytest.raises(UserError, match="qlora needs a CUDA GPU"):
         sft(tiny, ROWS, prompt, SFTOptions(method="qlora"), tmp_path / "out")
+
+
+@pytest.mark.parametrize("num_items", [None, 5])
+def test_the_answer_loss_is_trls_loss(tiny: Path, tmp_path: Path, num_items: int | None) -> None:
+    import torch
+    from datasets import Dataset
+    from trl import SFTConfig, SFTTrainer
+
+    from stat_train.student.loading import load_model
+    from stat_train.training.answer_loss import answer_loss_trainer
+
+    ignored = [-100] * 3
+    batch = {
+        "input_ids": torch.tensor([[5, 6, 7, 8, 9, 4], [9, 8, 7, 6, 4, 4]]),
+        "attention_mask": torch.tensor([[1] * 6, [1] * 5 + [0]]),
+        "labels": torch.tensor([[*ignored, 8, 9, 4], [*ignored, -100, 4, -100]]),
+    }
+    losses = []
+    for trainer_class in (SFTTrainer, answer_loss_trainer()):
+        trainer = trainer_class(
+            model=load_model(tiny, "float32"),
+            args=SFTConfig(str(tmp_path), use_cpu=True, bf16=False, report_to="none"),
+            train_dataset=Dataset.from_list([{"input_ids": [1, 2], "labels": [1, 2]}]),
+            processing_class=load_tokenizer(tiny),
+        )
+        loss = trainer.compute_loss(trainer.model, dict(batch), num_items_in_batch=num_items)
+        loss.backward()
+        norm = sum(float(p.grad.norm()) for p in trainer.model.parameters() if p.grad is not None)
+        losses.append((loss.item(), norm))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert losses[0][0] > 0

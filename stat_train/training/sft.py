@@ -17,6 +17,7 @@ from stat_train.student.adapter import copy_adapter, merge_adapter
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.loading import load_model, save_model
 from stat_train.student.prompt import StudentPrompt
+from stat_train.training.answer_loss import answer_loss_trainer
 from stat_train.training.options import SFTOptions
 from stat_train.training.order import training_order
 from stat_train.training.preflight import Row, Tokenized, preflight
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from trl import SFTConfig, SFTTrainer
 
 DONE = "training.json"
-LOGGED = ("step", "loss", "mean_token_accuracy", "grad_norm", "learning_rate")
+LOGGED = ("step", "loss", "grad_norm", "learning_rate")
 
 
 def sft(
@@ -113,7 +114,8 @@ def _train(
     examples = [{"input_ids": tokenized[i][0], "labels": tokenized[i][1]} for i in order]
     if prompt.tokenizer.pad_token is None:
         prompt.tokenizer.pad_token = prompt.tokenizer.convert_ids_to_tokens(prompt.end_of_turn)
-    trainer = SFTTrainer(
+    trainer_class = SFTTrainer if torch.cuda.is_available() else answer_loss_trainer()
+    trainer = trainer_class(
         model=_load(model, options),
         args=_config(options, len(order), work),
         train_dataset=Dataset.from_list(examples),
