@@ -2,11 +2,12 @@
 PYTHON ?= python3
 RECIPE ?= recipes/demo.yaml
 SET ?=
+SEEDS ?= 1 2 3
 STAT := .venv/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test lint label answer diagnose profile select sft evaluate clean
+.PHONY: help setup demo test lint label answer diagnose profile select sft evaluate warmup pilot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +41,13 @@ sft: setup ## train the student on each of them
 evaluate: setup ## score the start and each arm
 label answer diagnose profile select sft evaluate:
 	$(STAT) $@ $(RECIPE) $(SET)
+
+warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)
+	.venv/bin/python studies/warmup.py
+
+pilot: setup ## the pilot of docs/results.md; SEEDS='1 2 3', resumable
+	.venv/bin/python studies/pilot.py run --seeds $(SEEDS)
+	.venv/bin/python studies/pilot.py table
 
 clean: ## remove caches and build leftovers (runs/ and .venv stay)
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -75,6 +75,14 @@ def test_an_adapter_is_merged_once_into_a_plain_folder(
     assert (folder / "model.safetensors").stat().st_mtime_ns == written
 
 
+def test_an_adapter_other_than_the_named_one_is_refused(tiny: Path, tmp_path: Path) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"its fingerprint is [0-9a-f]{64}, not adapter_sha256 0000"):
+        model_folder(StudentOptions(model=str(tiny), adapter=adapter, adapter_sha256="0" * 64))
+
+
 def test_an_adapter_that_does_not_fit_is_one_clear_line(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no adapter_config\.json"):
         adapted_student(tiny, tmp_path)

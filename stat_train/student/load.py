@@ -8,6 +8,7 @@ from stat_train.errors import UserError
 from stat_train.student.adapter import adapted_student
 from stat_train.student.answering import Student
 from stat_train.student.embedded import embedded_student
+from stat_train.student.fingerprint import fingerprint
 from stat_train.student.loading import load_tokenizer
 from stat_train.student.options import StudentOptions
 from stat_train.student.prompt import StudentPrompt
@@ -43,7 +44,15 @@ def model_folder(options: StudentOptions) -> Path:
         folder = Path(options.model).expanduser()
     else:
         folder = _from_hub(options.model)
-    return folder if options.adapter is None else adapted_student(folder, options.adapter)
+    if options.adapter is None:
+        return folder
+    found = fingerprint(options.adapter)
+    if options.adapter_sha256 not in (None, found):
+        raise UserError(
+            f"student.adapter {options.adapter}: its fingerprint is {found}, not adapter_sha256 "
+            f"{options.adapter_sha256}; restore the folder, or name the fingerprint of the one you want"
+        )
+    return adapted_student(folder, options.adapter)
 
 
 def student_prompt(options: StudentOptions, folder: Path) -> StudentPrompt:

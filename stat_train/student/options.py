@@ -15,6 +15,9 @@ class StudentOptions(Options):
         "embedded", description="`embedded`, a model folder, or a hub id; a server's model name"
     )
     adapter: Path | None = Field(None, description="a LoRA folder, merged on top of the model")
+    adapter_sha256: str | None = Field(
+        None, description="fingerprint of the adapter's folder; any other adapter is refused"
+    )
     template: Path | None = Field(None, description="none: prompts/student.jinja")
     plain: bool = Field(False, description="no chat template: for base models")
     engine: Literal["auto", "transformers", "vllm", "server"] = "auto"
