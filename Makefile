@@ -1,36 +1,40 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
+VENV ?= .venv
 RECIPE ?= recipes/demo.yaml
 SET ?=
 SEEDS ?= 1 2 3
-STAT := .venv/bin/stat-train
+STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test lint label answer diagnose profile select sft evaluate warmup pilot clean
+.PHONY: help setup demo test smoke lint label answer diagnose profile select sft evaluate warmup pilot clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  RECIPE=recipes/mine.yaml chooses a recipe, SET='sft.epochs=2' overrides parts of it."
 
-setup: .venv/ready ## make the virtual environment .venv and install everything into it
+setup: $(VENV)/ready ## make the virtual environment .venv and install everything into it
 
-.venv/ready: pyproject.toml
-	$(PYTHON) -m venv .venv
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
-	.venv/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train,report,dev]'
+$(VENV)/ready: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[train,report,dev]'
 	@touch $@
 
 demo: setup ## run recipes/demo.yaml from data to evidence (CONTROLS=all: with all controls)
 	$(STAT) run recipes/demo.yaml $(ARMS) $(SET)
 
 test: setup ## run the tests
-	.venv/bin/python -m pytest
+	OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto
+
+smoke: setup ## run recipes/smoke.yaml: everything at its smallest
+	$(STAT) run recipes/smoke.yaml $(SET)
 
 lint: setup ## check style and types
-	.venv/bin/ruff check .
-	.venv/bin/ruff format --check .
-	.venv/bin/mypy
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
 label: setup ## label the questions of RECIPE with skills
 answer: setup ## let the student answer the validation split
@@ -43,11 +47,11 @@ label answer diagnose profile select sft evaluate:
 	$(STAT) $@ $(RECIPE) $(SET)
 
 warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)
-	.venv/bin/python studies/warmup.py
+	$(VENV)/bin/python studies/warmup.py
 
 pilot: setup ## the pilot of docs/results.md; SEEDS='1 2 3', resumable
-	.venv/bin/python studies/pilot.py run --seeds $(SEEDS)
-	.venv/bin/python studies/pilot.py table
+	$(VENV)/bin/python studies/pilot.py run --seeds $(SEEDS)
+	$(VENV)/bin/python studies/pilot.py table
 
 clean: ## remove caches and build leftovers (runs/ and .venv stay)
 	rm -rf build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache

@@ -1,4 +1,4 @@
-"""Make the demo's starting point again: `recipes/warmup.yaml`, its adapter copied into data/arithmetic/warmup.
+"""Make the demo's starting point again: recipes/warmup.yaml, its adapter copied to data/arithmetic/warmup.
 
     python studies/warmup.py
 """
