@@ -38,6 +38,7 @@ def run(seeds: list[int], setting: str, overrides: list[str], runs: Path) -> Non
             [
                 f"seed={seed}",
                 f"student.adapter={adapter}",
+                "student.adapter_sha256=null",
                 f"arms=[{','.join(ARMS)}]",
                 f"run_dir={runs / f'pilot-{seed}'}",
                 *overrides,
