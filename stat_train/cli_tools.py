@@ -31,15 +31,18 @@ tutor_app = typer.Typer(
 ProfileFile = Annotated[Path, typer.Argument(help="A profile.json.")]
 
 
+Examples = Annotated[int, typer.Option(min=0, help="Ids of questions to name beside each skill.")]
+
+
 @profile_app.command()
-def show(file: ProfileFile) -> None:
+def show(file: ProfileFile, examples: Examples = 0) -> None:
     """Show a profile: which skills are missing, how often, with intervals."""
     from rich.console import Console
 
     from stat_train.metacognition.profile import MissingSkillProfile
     from stat_train.metacognition.show import profile_table
 
-    Console().print(profile_table(MissingSkillProfile.read(file)))
+    Console().print(profile_table(MissingSkillProfile.read(file), examples=examples))
 
 
 @profile_app.command()

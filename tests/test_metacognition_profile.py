@@ -229,7 +229,8 @@ def test_tables_show_what_is_missing_and_take_no_markup_from_data():
         ["[red]q", "q1", "q2"],
         repeated=[diagnosis("[red]q", "[bold]s")],
     )
-    text = shown(profile_table(made))
+    assert "[red]q" not in shown(profile_table(made))
+    text = shown(profile_table(made, examples=1))
     assert "[bold]s" in text
     assert "[red]q" in text
     assert "2 difficult questions diagnosed, 1 of them lack no skill, 1 without a diagnosis" in text

@@ -10,40 +10,44 @@ from stat_train.metacognition.audit import Audit
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.metacognition.profile_diff import SkillChange
 
-BAR = 20
+BAR = 12
 
 
-def profile_table(profile: MissingSkillProfile, *, examples: int = 3) -> Table:
-    """A line per skill that a difficult question needs: how often it is missing, with interval and bar."""
+def profile_table(profile: MissingSkillProfile, *, examples: int = 0) -> Table:
+    """A line per skill that a difficult question needs: how often it is missing, with interval and bar.
+
+    `examples` is how many ids of questions that lack it stand beside each skill.
+    """
     rates = [rate for rate in profile.skills if rate.difficult]
     with_subject = any(rate.subject for rate in rates)
     asked_twice = any(rate.self_agreement is not None for rate in rates)
     table = Table(title="Missing-Skill-Profile", caption=_caption(profile))
     if with_subject:
         table.add_column("subject")
-    table.add_column("skill")
+    table.add_column("skill", no_wrap=True)
     for column in ("missing", "difficult", "rate", "95 %"):
-        table.add_column(column, justify="right")
-    table.add_column("")
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", width=BAR)
     if asked_twice:
         table.add_column("agreement", justify="right")
-    table.add_column("for example")
+    if examples:
+        table.add_column("for example")
     for rate in rates:
         low, high = rate.ci95
-        ids = ", ".join(rate.example_ids[:examples])
-        more = " ..." if rate.missing > examples else ""
         cells = [
+            *([rate.subject] if with_subject else []),
             rate.skill,
             str(rate.missing),
             str(rate.difficult),
             f"{rate.rate:.2f}",
             f"{low:.2f}-{high:.2f}",
+            "█" * round(BAR * rate.rate),
+            *([_share(rate.self_agreement)] if asked_twice else []),
         ]
-        cells += ["█" * round(BAR * rate.rate)]
-        cells += [_share(rate.self_agreement)] if asked_twice else []
-        table.add_row(
-            *(Text(cell) for cell in [*([rate.subject] if with_subject else []), *cells, ids + more])
-        )
+        if examples:
+            more = " ..." if rate.missing > examples else ""
+            cells.append(", ".join(rate.example_ids[:examples]) + more)
+        table.add_row(*map(Text, cells))
     return table
 
 
