@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -10,7 +11,7 @@ from stat_train.metacognition.audit import Audit
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.metacognition.profile_diff import SkillChange
 
-BAR = 12
+BAR = 10
 
 
 def profile_table(profile: MissingSkillProfile, *, examples: int = 0) -> Table:
@@ -21,11 +22,11 @@ def profile_table(profile: MissingSkillProfile, *, examples: int = 0) -> Table:
     rates = [rate for rate in profile.skills if rate.difficult]
     with_subject = any(rate.subject for rate in rates)
     asked_twice = any(rate.self_agreement is not None for rate in rates)
-    table = Table(title="Missing-Skill-Profile", caption=_caption(profile))
+    table = Table(title="Missing-Skill-Profile", caption=_caption(profile), box=box.SIMPLE)
     if with_subject:
         table.add_column("subject")
     table.add_column("skill", no_wrap=True)
-    for column in ("missing", "difficult", "rate", "95 %"):
+    for column in ("missing", "of", "rate", "95 %"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", width=BAR)
     if asked_twice:
