@@ -168,18 +168,34 @@ def tutor(
         serve(port)
 
 
+Size = Annotated[int, typer.Option(min=1, help="Questions in the split.")]
+
+
 @tutor_app.command("data")
 def tutor_data(
     out: Annotated[Path, typer.Argument(help="The folder to write to.")],
     pool: Annotated[int, typer.Option(min=1, help="Questions in the training pool.")] = 3000,
     skew: Annotated[float, typer.Option(min=0, help="0: all skills equally frequent.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0)] = 0,
+    validation: Size = 300,
+    development: Size = 200,
+    test: Size = 600,
+    ood: Size = 300,
 ) -> None:
     """Write the splits of the arithmetic domain as JSONL files."""
     from stat_train.data.writing import write_examples
     from stat_train.pipeline.data import generate_splits
     from stat_train.recipe import TutorOptions
 
-    for split, examples in generate_splits(TutorOptions(pool=pool, skew=skew, seed=seed)).items():
+    sizes = TutorOptions(
+        pool=pool,
+        skew=skew,
+        seed=seed,
+        validation=validation,
+        development=development,
+        test=test,
+        ood=ood,
+    )
+    for split, examples in generate_splits(sizes).items():
         count = write_examples(out / f"{split}.jsonl", examples)
         typer.echo(f"{out / f'{split}.jsonl'}: {count:,} questions")
