@@ -40,9 +40,24 @@ app = typer.Typer(
 
 
 @app.command()
-def run(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+def run(
+    recipe: Recipe,
+    overrides: Overrides = None,
+    dry_run: DryRun = False,
+    estimate: Annotated[
+        bool,
+        typer.Option("--estimate", help="Print what the teacher would be asked and cost, and ask nothing."),
+    ] = False,
+    retry_quarantined: Annotated[
+        bool, typer.Option("--retry-quarantined", help="Ask once more for rows without a valid answer.")
+    ] = False,
+) -> None:
     """Run a recipe from data to evidence; what is done already is not done again."""
-    stages = _run(recipe, overrides, dry_run, None)
+    changes = [*(overrides or ()), *(["teacher.retry_quarantined=true"] if retry_quarantined else ())]
+    if estimate:
+        _estimate(recipe, changes)
+        return
+    stages = _run(recipe, changes, dry_run, None)
     if stages:
         from rich.console import Console
 
@@ -102,6 +117,19 @@ def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | No
     for title, state, work in plan(recipe, up_to):
         typer.echo(f"{title:30} {state:10} {work}")
     return {}
+
+
+def _estimate(path: Path, overrides: list[str]) -> None:
+    from rich.console import Console
+
+    from stat_train.pipeline.estimate import estimate, print_estimate
+    from stat_train.recipe_file import read_recipe
+
+    recipe = read_recipe(path, overrides)
+    if rows := estimate(recipe):
+        print_estimate(rows, recipe.teacher.model, Console())
+    else:
+        typer.echo(f"{recipe.name}: the teacher has nothing left to answer")
 
 
 def main() -> None:

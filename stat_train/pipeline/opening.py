@@ -27,7 +27,7 @@ def teacher_options(recipe: Recipe) -> TeacherOptions:
     """The teacher's options; the embedded tutor is named by its code, domain and planted faults, so that
     answers of another tutor are not taken for its own."""
     options = recipe.teacher
-    if options.endpoint != TUTOR:
+    if not options.is_tutor:
         return options
     code = [content_hash(path) for path in sorted((Path(__file__).parents[1] / "tutor").glob("*.py"))]
     faults = recipe.tutor.faults.model_dump() if recipe.tutor else {}
@@ -39,7 +39,7 @@ def open_teacher(recipe: Recipe) -> Teacher:
     """The recipe's teacher; the embedded tutor answers in process."""
     options = teacher_options(recipe)
     run = str(recipe.folder.resolve())
-    if options.endpoint != TUTOR:
+    if not options.is_tutor:
         return Teacher(options, teacher_cache(), run=run)
     from stat_train.tutor.server import tutor_app
 

@@ -27,7 +27,7 @@ def run_recipe(recipe: Recipe, up_to: str | None = None) -> dict[str, Stage]:
     with Run(recipe.folder) as run:
         for step in steps_up_to(recipe, up_to):
             stage = step.stage(run, done)
-            if stage.done:
+            if stage.done and not _to_retry(stage, recipe):
                 _say(f"{step.title:{WIDTH}} current")
             else:
                 _do(step, stage, recipe, done)
@@ -35,6 +35,12 @@ def run_recipe(recipe: Recipe, up_to: str | None = None) -> dict[str, Stage]:
         if up_to is None:
             _publish(done["report"], run.folder)
     return done
+
+
+def _to_retry(stage: Stage, recipe: Recipe) -> bool:
+    """Whether its quarantined rows are to be asked once more."""
+    counts = stage.manifest["counts"] if stage.manifest else {}
+    return recipe.teacher.retry_quarantined and bool(counts.get("quarantined"))
 
 
 def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> None:

@@ -1,0 +1,207 @@
+"""What a run would ask of the teacher and what that would cost, before anything is sent."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from stat_train.data.example import Example
+from stat_train.errors import Unfinished
+from stat_train.metacognition.diagnosis import diagnose
+from stat_train.metacognition.discovery import discover
+from stat_train.metacognition.labelling import label
+from stat_train.metacognition.taxonomy import SkillTaxonomy
+from stat_train.pipeline.data import read_splits
+from stat_train.pipeline.metacognition import shown_responses, taxonomy_of
+from stat_train.pipeline.opening import open_prompts, open_teacher
+from stat_train.pipeline.rows import read_rows
+from stat_train.pipeline.step import Work
+from stat_train.pipeline.steps import all_steps
+from stat_train.recipe import DISCOVER, Recipe
+from stat_train.run import Run, Stage
+from stat_train.student.response import Response
+from stat_train.teacher.client import Teacher
+from stat_train.teacher.request import Estimate, RowUsage, TeacherRequest, TeacherResult
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+BYTES_PER_TOKEN = 4
+DESCRIPTION = "x" * 80
+"""As long as a skill's description tends to be, where the list is still to be discovered."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageEstimate:
+    """The teacher's part of one stage; repairs are not in it.
+
+    Of `requests`, `cached` are answered already; tokens and `usd` are those of the others.
+    `prompt_tokens` is a guess (four bytes a token), `completion_tokens_max` a bound; `usd`, with that
+    bound, is None where the price is unknown. `note` says what the figures leave out or assume.
+    """
+
+    stage: str
+    requests: int
+    cached: int
+    prompt_tokens: int
+    completion_tokens_max: int
+    usd: float | None
+    note: str
+
+
+class _Estimator:
+    """Asks nothing: adds up what would be asked, and owes every answer."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self._teacher = teacher
+        self.total = Estimate(0, 0, 0, 0, teacher.usage.usd)
+
+    def ask(self, requests: Iterable[TeacherRequest], label: str) -> list[TeacherResult]:
+        more, total = self._teacher.estimate(requests), self.total
+        self.total = Estimate(
+            total.requests + more.requests,
+            total.cached + more.cached,
+            total.prompt_tokens + more.prompt_tokens,
+            total.completion_tokens_max + more.completion_tokens_max,
+            None if total.usd is None or more.usd is None else total.usd + more.usd,
+        )
+        return [TeacherResult(None, "owed", "not asked", RowUsage())] * more.requests
+
+
+def estimate(recipe: Recipe) -> list[StageEstimate]:
+    """One row for each stage that asks the teacher and is not done; nothing is sent or written.
+
+    From the prompts as they would be rendered; where a stage's input is still to be made, from the
+    largest it can be, as its `note` says. Raises UserError where the data cannot be read.
+    """
+    done = _done(recipe)
+    rows = []
+    with open_teacher(recipe) as teacher:
+        for step in all_steps(recipe):
+            guess = _GUESSES.get(step.name)
+            listed = step.name == "taxonomy" and recipe.taxonomy != DISCOVER
+            if guess is None or listed or step.title in done:
+                continue
+            estimator = _Estimator(teacher)
+            note = guess(recipe, done, estimator)
+            total = estimator.total
+            rows.append(
+                StageEstimate(
+                    step.title,
+                    total.requests,
+                    total.cached,
+                    total.prompt_tokens,
+                    total.completion_tokens_max,
+                    total.usd,
+                    note,
+                )
+            )
+    return rows
+
+
+def print_estimate(rows: Sequence[StageEstimate], model: str, console: "Console") -> None:
+    """The estimates, their sum and their notes, for a terminal."""
+    from rich import box
+    from rich.table import Table
+
+    console.print(f"What {model} would be asked; repairs are not in it.")
+    table = Table(box=box.SIMPLE)
+    table.add_column("stage")
+    for name in ("requests", "answered", "prompt tokens", "answer tokens", "USD"):
+        table.add_column(name, justify="right")
+    sums = [sum(figures) for figures in zip(*map(_figures, rows), strict=True)]
+    usd = None if any(row.usd is None for row in rows) else sum(row.usd or 0.0 for row in rows)
+    for row in rows:
+        table.add_row(row.stage, *_cells(_figures(row), row.usd), end_section=row is rows[-1])
+    table.add_row("all", *_cells(sums, usd))
+    console.print(table)
+    console.print("Prompt tokens are a guess (four bytes each), answer tokens and USD the most there can be.")
+    if usd is None:
+        console.print(f"The price of {model} is unknown: add it to the price table (teacher.prices).")
+    for row in rows:
+        if row.note:
+            console.print(f"{row.stage}: {row.note}")
+
+
+def _figures(row: StageEstimate) -> list[int]:
+    return [row.requests, row.cached, row.prompt_tokens, row.completion_tokens_max]
+
+
+def _cells(figures: Sequence[int], usd: float | None) -> list[str]:
+    return [*(f"{n:,}" for n in figures), "unknown" if usd is None else f"{usd:,.2f}"]
+
+
+def _done(recipe: Recipe) -> dict[str, Stage]:
+    """The finished stages that the run would use as they are."""
+    run = Run(recipe.folder)
+    done: dict[str, Stage] = {}
+    for step in all_steps(recipe):
+        if all(title in done for title in step.after):
+            stage = step.stage(run, done)
+            if stage.done:
+                done[step.title] = stage
+    return done
+
+
+def _discovery(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    with suppress(Unfinished):  # it owes the names, and cannot go on without them
+        discover(estimator, open_prompts(recipe), _splits(recipe, done)["pool"], recipe.discovery)
+    return "merging the names found is not in it: unknown until they are there"
+
+
+def _labels(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    splits = _splits(recipe, done)
+    wanted = ["pool", "validation", *(recipe.evaluation_splits if recipe.evaluation.per_skill else ())]
+    taxonomy, note = _taxonomy(recipe, done)
+    for split in wanted:
+        label(estimator, open_prompts(recipe), taxonomy, splits[split], recipe.labelling)
+    return note
+
+
+def _diagnoses(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    taxonomy, note = _taxonomy(recipe, done)
+    if {"label", "answer", "difficulty"} <= done.keys():
+        items = shown_responses(Work(recipe, done["difficulty"], done))
+    else:
+        examples = _splits(recipe, done)["validation"]
+        longest = dict[str, Response]()
+        if "answer" in done:
+            for response in read_rows(done["answer"].file("responses.jsonl"), Response):
+                known = longest.get(response.question_id, response)
+                longest[response.question_id] = max(known, response, key=lambda each: len(each.text))
+        filler = "x" * BYTES_PER_TOKEN * recipe.sampling.max_tokens
+        items = [
+            (example, longest.get(example.id) or Response(example.id, 0, filler, "length", 0))
+            for example in examples
+        ]
+        bound = "at most: as if every question were difficult"
+        bound += "" if longest else " and every answer as long as sampling.max_tokens"
+        note = f"{bound}; {note}" if note else bound
+    diagnose(estimator, open_prompts(recipe), taxonomy, items, recipe.diagnosis)
+    return note
+
+
+_GUESSES = {"taxonomy": _discovery, "label": _labels, "diagnose": _diagnoses}
+
+
+def _splits(recipe: Recipe, done: Mapping[str, Stage]) -> dict[str, list[Example]]:
+    """The splits as the data stage wrote them, else as they are before decontamination."""
+    if "data" not in done:
+        return read_splits(recipe)
+    work = Work(recipe, done["data"], done)
+    names = ["pool", "validation", *recipe.evaluation_splits]
+    return {name: work.split(name, "data") for name in names}
+
+
+def _taxonomy(recipe: Recipe, done: Mapping[str, Stage]) -> tuple[SkillTaxonomy, str]:
+    """The list of skills; where it is to be discovered, one of the size allowed, and a word on that."""
+    if "taxonomy" in done:
+        return taxonomy_of(Work(recipe, done["taxonomy"], done)), ""
+    if recipe.taxonomy != DISCOVER:
+        return SkillTaxonomy.read(recipe.taxonomy), ""
+    names = [f"a_skill_to_be_discovered_{n}" for n in range(1, recipe.discovery.max_skills + 1)]
+    skills = tuple(
+        replace(skill, description=DESCRIPTION) for skill in SkillTaxonomy.from_names(names).entries
+    )
+    note = f"with a stand-in for the list of skills ({len(names)} a subject), unknown until taxonomy ran"
+    return SkillTaxonomy(skills), note
