@@ -33,7 +33,7 @@ def clustered(names, size):
 
 def halves(asked):
     names = list(asked.blocks("fine_skill").values())
-    at_most = int(asked.prompt.split("at most ")[1].split()[0])
+    at_most = int(asked.blocks("count")["max_clusters"])
     return clustered(names, math.ceil(len(names) / at_most))
 
 

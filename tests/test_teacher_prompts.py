@@ -156,8 +156,8 @@ BROKEN = {
         r"solve\.jinja:2: .*'a b'",
     ),
     "no string": (
-        GOOD + "{% block user %}{{ 3 | block('question', 'q1') }}{% endblock %}",
-        r"solve\.jinja:2: .*int",
+        GOOD + "{% block user %}{{ [3] | block('question', 'q1') }}{% endblock %}",
+        r"solve\.jinja:2: .*list",
     ),
     "unknown filter": (GOOD + "{% block user %}{{ 3 | blok }}{% endblock %}", r"solve\.jinja:2: .*blok"),
     "not utf-8": (b"\xff\xfe\x00", r"solve\.jinja: "),

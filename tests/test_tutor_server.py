@@ -5,6 +5,7 @@ import json
 import random
 import socket
 from fractions import Fraction
+from itertools import chain
 
 import httpx2
 import pytest
@@ -181,11 +182,54 @@ def test_fine_skills_are_finer_and_cluster_into_the_skills():
     assert [cluster.name for cluster in merged] == [cluster.name for cluster in clusters]
 
 
+def test_no_more_clusters_than_asked_for_the_smallest_go_into_their_parents_first():
+    named = [
+        "addition_in_shop",
+        "addition_in_trip",
+        "addition_with_carrying_in_trip",
+        "rate_in_trip",
+        "area_in_tiles",
+    ]
+    listed = [{"id": f"s{n}", "text": name} for n, name in enumerate(named)]
+    members = {
+        most: {
+            c.name: c.members
+            for c in answer("cluster_skills", fine_skills=listed, max_clusters=most).clusters
+        }
+        for most in (4, 3, 2, 1)
+    }
+    assert members[3] == {
+        "addition": ["addition_in_shop", "addition_in_trip", "addition_with_carrying_in_trip"],
+        "rate": ["rate_in_trip"],
+        "area": ["area_in_tiles"],
+    }
+    assert members[2].keys() == {"addition", "rate"}
+    assert all(sorted(chain(*groups.values())) == sorted(named) for groups in members.values())
+    assert [len(groups) for groups in members.values()] == [4, 3, 2, 1]
+
+
+def references(examples):
+    return [{"id": e.id, "question": e.question, "solution": e.solution} for e in examples]
+
+
+@pytest.mark.parametrize("n", [1, 2, 5])
+def test_as_many_new_questions_as_asked_for(n):
+    context = {"skill": {"id": "addition", "text": "add"}, "references": references(EXAMPLES[:2]), "n": n}
+    assert len({new.question for new in answer("synthesize", **context).questions}) == n
+
+
+@pytest.mark.parametrize("count", ["", "0", "two", "-1", "²"])
+def test_a_count_that_is_none_is_refused(count):
+    context = {"skill": {"id": "addition", "text": "add"}, "references": references(EXAMPLES[:2])}
+    messages = Prompts(None).render("synthesize", subject="", n=77, **context)
+    messages[1]["content"] = messages[1]["content"].replace(">77</count>", f">{count}</count>")
+    assert "block n: the count is" in refusal(body("synthesize", messages))
+
+
 @pytest.mark.parametrize("skill", vocabulary().skills)
 def test_new_questions_need_the_skill(skill):
     known = [e for e in EXAMPLES if skill in parse(e.question).skills][:3] or EXAMPLES[:3]
-    references = [{"id": e.id, "question": e.question, "solution": e.solution} for e in known]
-    context = {"skill": {"id": skill, "text": skill}, "references": references, "n": 2}
+    context = {"skill": {"id": skill, "text": skill}, "references": references(known), "n": 2}
     drawn = [answer("synthesize", seed=seed, **context).questions for seed in (1, 1, 2)]
     for question in drawn[0]:
         assert skill in parse(question.question).skills

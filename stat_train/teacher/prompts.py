@@ -27,10 +27,10 @@ from stat_train.teacher.schemas import Answer
 
 REQUIRED_BLOCKS: dict[type[Answer], tuple[str, ...]] = {
     schemas.DiscoverSkills: ("question",),
-    schemas.ClusterSkills: ("fine_skill",),
+    schemas.ClusterSkills: ("count", "fine_skill"),
     schemas.LabelSkills: ("skill", "question"),
     schemas.Diagnose: ("skill", "question", "response"),
-    schemas.Synthesize: ("skill", "reference_question", "reference_solution"),
+    schemas.Synthesize: ("skill", "reference_question", "reference_solution", "count"),
     schemas.Solve: ("question",),
     schemas.Rewrite: ("question", "solution"),
 }
@@ -41,12 +41,14 @@ _TAG = re.compile(r"[a-z][a-z0-9_]*")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
-def block(text: str, tag: str, id: str) -> Markup:
-    """`<tag id="id">escaped text</tag>`: the only way for data to enter a prompt."""
+def block(text: str | int, tag: str, id: str) -> Markup:
+    """`<tag id="id">escaped text</tag>`: the only way for data to enter a prompt. Whole numbers are text."""
     if not _TAG.fullmatch(tag):
         raise ValueError(f"block tag {tag!r}: use lower-case letters, digits and underscores")
     if isinstance(text, Undefined):
         str(text)  # raises, with the name
+    if isinstance(text, int) and not isinstance(text, bool):
+        text = str(text)
     if not isinstance(text, str):
         raise TypeError(f'block <{tag} id="{id}">: the text is {type(text).__name__}, not a string')
     return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{text.translate(_ESCAPES)}</{tag}>')

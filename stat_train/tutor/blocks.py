@@ -28,6 +28,13 @@ class TutorRequest:
             raise RefusalError(f'no <{tag} id="..."> block in the last user message or the system message')
         return found
 
+    def count(self, id: str) -> int:
+        """The number in the `count` block of this id, at least 1."""
+        text = self.of("count").get(id, "")
+        if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+            raise RefusalError(f"block {id}: the count is {text!r}; it must be a whole number from 1 on")
+        return int(text)
+
     def beside(self, tag: str, id: str) -> str:
         """The block of another tag under the same id."""
         if (text := self.of(tag).get(id)) is None:

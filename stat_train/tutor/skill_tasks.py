@@ -1,6 +1,6 @@
 """The tasks about skills: discover, cluster, label, diagnose."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from random import Random
 
 from stat_train.teacher.schemas import (
@@ -45,7 +45,7 @@ def discover(request: TutorRequest) -> DiscoverSkills:
 
 
 def cluster(request: TutorRequest) -> ClusterSkills:
-    """The tutor's own skills, each with the fine names that mean it."""
+    """The tutor's own skills, each with the fine names that mean it; merged where they are too many."""
     members: dict[str, list[str]] = {}
     for id, name in request.of("fine_skill").items():
         skill = vocabulary().own(name) or vocabulary().own(name.rpartition(FINE_NAME)[0])
@@ -55,7 +55,7 @@ def cluster(request: TutorRequest) -> ClusterSkills:
     return ClusterSkills(
         clusters=[
             Cluster(name=skill, description=vocabulary().skills[skill].description, members=names)
-            for skill, names in members.items()
+            for skill, names in _merged(members, request.count("max_clusters")).items()
         ]
     )
 
@@ -98,6 +98,29 @@ def diagnose(request: TutorRequest) -> Diagnose:
         names = _with_strangers(request, missing, question, response)
         answers.append(DiagnosedItem(id=id, reason=found.reason, verdict=verdict, missing_skills=names))
     return Diagnose(answers=answers)
+
+
+def _merged(members: dict[str, list[str]], most: int) -> dict[str, list[str]]:
+    """At most `most` skills: the smallest goes first, into its parent, or where none has one there into the
+    skill that occurs most often in the same types of problem."""
+    merged = dict(members)
+    while len(merged) > most:
+        below = [skill for skill in merged if vocabulary().skills[skill].parent in merged]
+        smallest = min(below or merged, key=lambda skill: (len(merged[skill]), skill))
+        names, parent = merged.pop(smallest), vocabulary().skills[smallest].parent
+        into = parent if parent in merged else _nearest(names, merged)
+        merged[into] = merged[into] + names
+    return merged
+
+
+def _nearest(names: Sequence[str], others: Mapping[str, Sequence[str]]) -> str:
+    types = _types(names)
+    return max(others, key=lambda skill: (len(types & _types(others[skill])), len(others[skill]), skill))
+
+
+def _types(names: Iterable[str]) -> set[str]:
+    """The types of problem that fine names speak of."""
+    return {name.rpartition(FINE_NAME)[2] for name in names if FINE_NAME in name}
 
 
 def _reason(problem: Problem, skill: str) -> str:

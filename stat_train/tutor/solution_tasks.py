@@ -14,14 +14,12 @@ from stat_train.tutor.reading import read_work
 from stat_train.tutor.skill_tasks import understand
 from stat_train.tutor.vocabulary import vocabulary
 
-NEW_QUESTIONS = 2
-"""STAT §2.3 writes two new questions from each set of references."""
-
 MOST_DRAWS = 2000
 
 
 def synthesize(request: TutorRequest) -> Synthesize:
-    """New questions that need the target skill, of the references' types where these can need it."""
+    """As many new questions as asked for that need the target skill, of the references' types where these
+    can need it."""
     targets = list(request.of("skill"))
     if len(targets) != 1:
         raise RefusalError(f"block {targets[1]}: there are {len(targets)} skills; name one, the target")
@@ -31,7 +29,8 @@ def synthesize(request: TutorRequest) -> Synthesize:
     references = request.of("reference_question")
     known = [understand(id, question) for id, question in references.items()]
     draw = drawing("synthesize", request.sample, targets[0], *references.values())
-    return Synthesize(questions=[NewQuestion(question=q) for q in _new_questions(wanted, known, draw)])
+    new = _new_questions(wanted, request.count("n"), known, draw)
+    return Synthesize(questions=[NewQuestion(question=question) for question in new])
 
 
 def solve(request: TutorRequest) -> Solve:
@@ -64,7 +63,7 @@ def rewrite(request: TutorRequest) -> Rewrite:
     return Rewrite(answers=answers)
 
 
-def _new_questions(wanted: str, known: list[Problem], draw: Random) -> list[str]:
+def _new_questions(wanted: str, n: int, known: list[Problem], draw: Random) -> list[str]:
     domain = default_parser().domain
     ordinary = [kind for kind in domain.types if not kind.ood]
     types = {problem.type for problem in known}
@@ -77,9 +76,9 @@ def _new_questions(wanted: str, known: list[Problem], draw: Random) -> list[str]
         if wanted in problem.skills and problem.question not in taken:
             new.append(problem.question)
             taken.add(problem.question)
-        if len(new) == NEW_QUESTIONS:
+        if len(new) == n:
             return new
-    raise RefusalError(f"no new question needs {wanted}")
+    raise RefusalError(f"only {len(new)} of {n} new questions that need {wanted} can be found")
 
 
 def _turned(step: Step, draw: Random) -> Step:
