@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stat_train.cli_tools import cache_app, profile_app, prompts_app, tutor_app
-from stat_train.errors import Unfinished, UserError
+from stat_train.errors import Interrupted, Unfinished, UserError
 
 if TYPE_CHECKING:
     from stat_train.run import Stage
@@ -113,7 +113,7 @@ def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | No
         try:
             return run_recipe(recipe, up_to)
         except KeyboardInterrupt as interrupt:
-            raise Unfinished(f"{recipe.folder}: stopped; run the same command again to go on") from interrupt
+            raise Interrupted(f"{recipe.folder}: stopped; run the same command again to go on") from interrupt
     for title, state, work in plan(recipe, up_to):
         typer.echo(f"{title:30} {state:10} {work}")
     return {}
@@ -141,8 +141,10 @@ def main() -> None:
         app()
     except UserError as error:
         _fail(str(error), 2)
+    except Interrupted as error:
+        _fail(str(error), 130)
     except Unfinished as error:
-        _fail(str(error), 130 if isinstance(error.__context__, KeyboardInterrupt) else 3)
+        _fail(str(error), 3)
     except OSError as error:
         place = f"{error.filename}: " if error.filename else ""
         _fail(f"{place}{error.strerror or error}; free space, or check the path and its permissions", 2)

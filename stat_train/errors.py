@@ -10,3 +10,7 @@ class Unfinished(Exception):
 
     What was finished is committed; the one-line message says how to go on.
     """
+
+
+class Interrupted(Unfinished):
+    """A run that the user stopped (Ctrl-C)."""

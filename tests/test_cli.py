@@ -10,6 +10,7 @@ import pytest
 
 from stat_train.cli import main
 from stat_train.data.example import Example
+from stat_train.errors import Interrupted, Unfinished, UserError
 from stat_train.metacognition.diagnosis import Diagnosis
 from stat_train.metacognition.profile import MissingSkillProfile
 
@@ -31,6 +32,27 @@ def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp
         return said.out
 
     return run
+
+
+@pytest.mark.parametrize(
+    ("left_with", "code"),
+    [
+        (KeyboardInterrupt(), 130),
+        (Interrupted("stopped"), 130),
+        (Unfinished("owed"), 3),
+        (UserError("bad"), 2),
+    ],
+)
+def test_the_exit_code_tells_how_a_run_ended(left_with, code, monkeypatch, capsys) -> None:
+    def run(*_: object) -> None:
+        raise left_with
+
+    monkeypatch.setattr("stat_train.pipeline.run_recipe", run)
+    monkeypatch.setattr(sys, "argv", ["stat-train", "run", "recipes/smoke.yaml"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == code
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def test_help_lists_every_stage_and_tool(cli) -> None:
