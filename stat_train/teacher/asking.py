@@ -27,9 +27,9 @@ async def _work(rows: Rows, sender: Sender, refilling: asyncio.Lock) -> None:
             reply = await sender.send(row.request, row.messages)
         except OwedError as owed:
             rows.hopeless = sender.hopeless
-            await rows.leave(row, "owed", str(owed))
+            await rows.owe(row, str(owed))
         except TransportError as failure:
-            await rows.leave(row, "quarantined", failure.reason)
+            await rows.refused(row, failure.reason)
         else:
             await rows.answer([(row, reply)])
 

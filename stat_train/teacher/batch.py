@@ -18,8 +18,8 @@ from stat_train.teacher.batch_api import BatchApi, BatchState
 from stat_train.teacher.batch_records import BatchRecord, BatchRecords, BatchRow
 from stat_train.teacher.budget import Budget, Reservation
 from stat_train.teacher.cache import Entry
-from stat_train.teacher.dialect import Dialect
-from stat_train.teacher.failures import TransportError
+from stat_train.teacher.dialect import Dialect, about_format
+from stat_train.teacher.failures import LEAST_REFUSED, TransportError
 from stat_train.teacher.request import Reply
 from stat_train.teacher.rows import Row, Rows
 from stat_train.teacher.sending import UNCOUNTED_TOKENS
@@ -194,24 +194,27 @@ class Batches:
             else:
                 failures.append((row, outcome))
         await self.rows.answer_committed(replies)
+        few = sum(failure.kind == "refused" for _, failure in failures) < LEAST_REFUSED
         for row, failure in failures:
             if failure.kind == "denied":
                 raise UserError(f"the teacher answers: {failure.reason}")
             if failure.kind == "too_long":
-                await self.rows.leave(row, "quarantined", failure.reason)
+                await self.rows.refused(row, failure.reason)
             elif failure.kind == "refused":
-                await self._refused(row, failure, used, bool(replies))
+                await self._refused(row, failure, used, bool(replies), few)
             else:
                 await self._unanswered(row, failure)
 
-    async def _refused(self, row: Row, failure: TransportError, used: Dialect, others_answered: bool) -> None:
+    async def _refused(
+        self, row: Row, failure: TransportError, used: Dialect, others_answered: bool, few: bool
+    ) -> None:
         """Once more in another dialect, where the refusal is about that."""
         if self.dialect is used and (other := used.after_refusal(failure.reason, others_answered)):
             self.dialect = other
         if self.dialect is not used:
             self.rows.ready.append(row)
-        elif others_answered:
-            await self.rows.leave(row, "quarantined", failure.reason)
+        elif self.rows.proven or (few and not about_format(failure.reason)):
+            await self.rows.refused(row, failure.reason)
         else:
             raise UserError(f"the teacher answers: {failure.reason}")
 
@@ -221,7 +224,7 @@ class Batches:
             self.rows.ready.append(row)
         else:
             reason = f"{failure.reason} (the last of {BATCHES_A_ROW} batches that left it unanswered)"
-            await self.rows.leave(row, "owed", reason)
+            await self.rows.owe(row, reason)
 
     def _say(self, line: str) -> None:
         print(f"{self.label}: {line}", file=sys.stderr, flush=True)

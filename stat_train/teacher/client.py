@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import orjson
 
-from stat_train.errors import Unfinished, UserError
+from stat_train.errors import Interrupted, UserError
 from stat_train.progress import Bar, progress
 from stat_train.teacher.asking import ask_by_requests
 from stat_train.teacher.batch import Batches
@@ -49,6 +49,7 @@ class Teacher:
         self._cache = Cache(cache)
         self._budget = Budget(options, self._price, self._cache.spent(run) if run else (0, 0.0))
         self._dialects = {url: Dialect.of(options) for url in options.urls}
+        self._answered: dict[str, int] = {}
         self._tally = Tally()
         self._engine = Engine(options)
 
@@ -76,8 +77,8 @@ class Teacher:
     ) -> list[TeacherResult]:
         """One result a request, in input order; blocks, with a progress bar named `label`.
 
-        `requests` may be a generator: rows are read as they are needed. Unfinished (budget,
-        interrupt): all replies so far are kept, the same call goes on from there. UserError: no
+        `requests` may be a generator: rows are read as they are needed. Unfinished (budget) and
+        Interrupted (Ctrl-C): all replies so far are kept, the same call goes on from there. UserError: no
         request can be answered (unreachable, key, model, cache), in one line.
         """
         total = len(requests) if isinstance(requests, Sized) else None
@@ -87,7 +88,7 @@ class Teacher:
                 return _run(lambda: self._ask(requests, label, bar))
         except KeyboardInterrupt:
             new = self._tally.requests - before
-            raise Unfinished(
+            raise Interrupted(
                 f"{label}: interrupted; {new:,} new answers are kept in {self._cache.path}"
                 f"{self._under_way()}: run the same command again to go on"
             ) from None
@@ -124,13 +125,21 @@ class Teacher:
     async def _ask_by_requests(self, rows: Rows) -> None:
         transports = {url: self._transport(url) for url in self.options.urls}
         endpoints = [
-            Endpoint(url, transport, self._dialects[url], self.options.max_in_flight)
+            Endpoint(
+                url,
+                transport,
+                self._dialects[url],
+                self.options.max_in_flight,
+                answered=self._answered.get(url, 0),
+            )
             for url, transport in transports.items()
         ]
         try:
-            await ask_by_requests(rows, Sender(self.options, endpoints, self._budget))
+            sender = Sender(self.options, endpoints, self._budget, lambda: rows.proven)
+            await ask_by_requests(rows, sender)
         finally:
             self._dialects = {endpoint.url: endpoint.dialect for endpoint in endpoints}
+            self._answered = {endpoint.url: endpoint.answered for endpoint in endpoints}
             for transport in transports.values():
                 await transport.close()
 

@@ -62,10 +62,15 @@ class Dialect:
             return replace(self, tokens_field="max_completion_tokens")
         if self.seed and re.search(r"\bseed\b", message):
             return replace(self, seed=False)
-        about_format = not accepted_before or _ABOUT_FORMAT.search(message)
-        if self.negotiable and self.structured in _STEP_DOWN and about_format:
+        suspect = not accepted_before or about_format(message)
+        if self.negotiable and self.structured in _STEP_DOWN and suspect:
             return replace(self, structured=_STEP_DOWN[self.structured])
         return None
+
+
+def about_format(message: str) -> bool:
+    """Whether a refusal speaks of how answers are structured, and so of no request alone."""
+    return bool(_ABOUT_FORMAT.search(message))
 
 
 def _with_instructions(messages: Sequence[Message], text: str) -> list[Message]:

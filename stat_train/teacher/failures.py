@@ -17,6 +17,9 @@ _TOO_LONG = (
     "too large",
 )
 
+LEAST_REFUSED = 3
+"""Requests that are refused, and none answered, before the endpoint is thought to refuse them all."""
+
 Kind = Literal["throttled", "unreachable", "broken", "refused", "too_long", "denied"]
 
 

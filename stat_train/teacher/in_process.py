@@ -7,7 +7,7 @@ from typing import Any
 from stat_train.errors import UserError
 from stat_train.teacher.budget import Budget, Reservation
 from stat_train.teacher.dialect import Dialect
-from stat_train.teacher.failures import TransportError
+from stat_train.teacher.failures import LEAST_REFUSED, TransportError
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Reply
 from stat_train.teacher.rows import Row, Rows
@@ -36,7 +36,7 @@ class Engine:
         """One a row, in order.
 
         A prompt that vLLM refuses (too long) is a TransportError. UserError where vLLM is not
-        installed, cannot load the model, fails, or refuses all that it was given.
+        installed, cannot load the model, or fails.
         """
         try:
             return self._chat(rows)
@@ -100,7 +100,7 @@ class Engine:
 
 async def ask_in_process(rows: Rows, engine: Engine, budget: Budget) -> None:
     """Until every row has a result; whole chunks are generated and committed before an interrupt counts."""
-    answered = False
+    refused = 0
     while await rows.refill(CHUNK):
         most = min(CHUNK, len(rows.ready))
         bounds = [engine.prompt_bound(rows.ready[place]) for place in range(most)]
@@ -114,15 +114,15 @@ async def ask_in_process(rows: Rows, engine: Engine, budget: Budget) -> None:
         ]
         total = Reservation(sum(cost.tokens for cost in spent), sum(cost.usd for cost in spent))
         budget.settle_held(held, total, book=True)
-        answered = answered or bool(spent)
         await rows.answer(
             [(row, reply) for row, reply in zip(chunk, outcomes, strict=True) if isinstance(reply, Reply)]
         )
         for row, outcome in zip(chunk, outcomes, strict=True):
             if isinstance(outcome, TransportError):
-                if not answered:
+                refused += 1
+                if refused >= LEAST_REFUSED and not rows.proven:
                     raise UserError(f"teacher.mode vllm: {outcome.reason}")
-                await rows.leave(row, "quarantined", outcome.reason)
+                await rows.refused(row, outcome.reason)
 
 
 def _reply(output: Any) -> Reply:

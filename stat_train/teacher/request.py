@@ -57,13 +57,15 @@ class TeacherResult:
 
     "ok": `answer` is valid. "quarantined": the teacher's answers were invalid, `reason` says how
     (`answer` is the last one that fitted the schema though not the request's `check`, or None).
-    "owed": no answer came (transport); the same request may be asked again later.
+    "owed": no answer came (transport); the same request may be asked again later. `refused`: the endpoint
+    does not take this request (too long, not allowed), `reason` holds its words.
     """
 
     answer: Any
     status: Literal["ok", "quarantined", "owed"]
     reason: str
     usage: RowUsage
+    refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from stat_train.teacher.structured import InvalidAnswerError, json_schema, parse
 CHUNK = 256
 LEASE_POLL_S = 0.1
 
+Status = Literal["ok", "quarantined", "owed"]
+
 
 @cache
 def schema_identity(schema: type[Answer]) -> str:
@@ -116,6 +118,11 @@ class Rows:
         """All results so far, in the requests' order."""
         return [result for result in self._results if result is not None]
 
+    @property
+    def proven(self) -> bool:
+        """Whether this teacher has ever answered: replies came, or are in the cache."""
+        return bool(self._tally.requests or self._tally.cached)
+
     async def refill(self, least: int) -> bool:
         """Looks up rows until `least` are ready or no more can be; False where no row is left to ask.
 
@@ -148,10 +155,17 @@ class Rows:
             self._judge(row, reply)
         self.show()
 
-    async def leave(self, row: Row, status: Literal["quarantined", "owed"], reason: str) -> None:
-        """The row ends without a reply."""
+    async def owe(self, row: Row, reason: str) -> None:
+        """The row ends for now: no reply came."""
+        await self._leave(row, "owed", reason)
+
+    async def refused(self, row: Row, reason: str) -> None:
+        """The row ends: the endpoint does not take it."""
+        await self._leave(row, "quarantined", reason, refused=True)
+
+    async def _leave(self, row: Row, status: Status, reason: str, *, refused: bool = False) -> None:
         await self.commits.release([row.key])
-        self._finish(row, status, reason)
+        self._finish(row, status, reason, refused=refused)
         self.show()
 
     def entry(self, row: Row, reply: Reply) -> Entry:
@@ -228,9 +242,8 @@ class Rows:
         row.key = key_of(self.options, row.request, row.messages, row.attempt)
         self._again.append(row)
 
-    def _finish(self, row: Row, status: Literal["ok", "quarantined", "owed"], reason: str) -> None:
+    def _finish(self, row: Row, status: Status, reason: str, *, refused: bool = False) -> None:
         usage = RowUsage(row.prompt_tokens, row.completion_tokens, row.asked)
-        self._results[row.index] = TeacherResult(
-            None if status == "owed" else row.answer, status, reason, usage
-        )
+        answer = None if status == "owed" else row.answer
+        self._results[row.index] = TeacherResult(answer, status, reason, usage, refused)
         self._finished += 1

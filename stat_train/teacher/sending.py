@@ -3,12 +3,12 @@
 import asyncio
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from stat_train.errors import UserError
 from stat_train.teacher.budget import Budget
-from stat_train.teacher.dialect import Dialect
-from stat_train.teacher.failures import TransportError
+from stat_train.teacher.dialect import Dialect, about_format
+from stat_train.teacher.failures import LEAST_REFUSED, TransportError
 from stat_train.teacher.limits import Endpoint, Endpoints, Pace
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Message, Reply, TeacherRequest
@@ -26,11 +26,23 @@ class OwedError(Exception):
 
 
 class Sender:
-    """Sends to whichever endpoint has room, within the limits a minute and the budget."""
+    """Sends to whichever endpoint has room, within the limits a minute and the budget.
 
-    def __init__(self, options: TeacherOptions, endpoints: Sequence[Endpoint], budget: Budget) -> None:
-        self._options, self._budget = options, budget
+    `proven` says whether the teacher has ever answered.
+    """
+
+    def __init__(
+        self,
+        options: TeacherOptions,
+        endpoints: Sequence[Endpoint],
+        budget: Budget,
+        proven: Callable[[], bool],
+    ) -> None:
+        self._options, self._budget, self._proven = options, budget, proven
         self._endpoints = Endpoints(endpoints)
+        self._under_way: set[object] = set()
+        self._refused = 0
+        self._undecided: set[object] = set()  # what was under way beside the third refusal
         self._requests_pace = Pace(options.requests_per_minute)
         self._tokens_pace = Pace(options.tokens_per_minute)
         self._owed_in_a_row = 0
@@ -43,6 +55,14 @@ class Sender:
         OwedError: transport failed for good. TransportError (refused, too_long): this request
         cannot be answered. UserError: none can. Unfinished: the budget is reached.
         """
+        ticket = object()
+        self._under_way.add(ticket)
+        try:
+            return await self._send(request, messages, ticket)
+        finally:
+            self._under_way.remove(ticket)
+
+    async def _send(self, request: TeacherRequest, messages: Sequence[Message], ticket: object) -> Reply:
         failures, tries, progress = 0, 0, -1
         while not self.hopeless:
             endpoint = await self._endpoints.acquire()
@@ -59,7 +79,7 @@ class Sender:
 
             if _adapted(endpoint, dialect, failure):
                 continue
-            self._raise_if_final(endpoint, failure)
+            self._raise_if_final(endpoint, failure, ticket)
             tries += 1
             answered = sum(each.answered for each in self._endpoints.all)
             if failure.kind != "throttled" or answered == progress:
@@ -99,11 +119,26 @@ class Sender:
         endpoint.succeeded()
         return reply
 
-    def _raise_if_final(self, endpoint: Endpoint, failure: TransportError) -> None:
-        if failure.kind == "too_long" or (failure.kind == "refused" and endpoint.answered):
+    def _raise_if_final(self, endpoint: Endpoint, failure: TransportError, ticket: object) -> None:
+        if failure.kind == "too_long":
+            raise failure
+        if failure.kind == "refused" and not self._refuses_all(endpoint, failure, ticket):
             raise failure
         if failure.kind in ("refused", "denied"):
             raise UserError(f"the teacher at {endpoint.url} answers: {failure.reason}")
+
+    def _refuses_all(self, endpoint: Endpoint, failure: TransportError, ticket: object) -> bool:
+        """Whether a refusal is about the endpoint rather than the request: nothing was ever answered, and
+        it speaks of the format, or all that was under way when the third request was refused came to
+        nothing too."""
+        if endpoint.answered or (len(self._endpoints.all) == 1 and self._proven()):
+            return False
+        if about_format(failure.reason):
+            return True
+        self._refused += 1
+        if self._refused == LEAST_REFUSED:
+            self._undecided = self._under_way - {ticket}
+        return self._refused >= LEAST_REFUSED and not self._undecided & (self._under_way - {ticket})
 
     def _raise_if_unreachable(self, endpoint: Endpoint, failure: TransportError, failures: int) -> None:
         if failure.kind != "unreachable":
