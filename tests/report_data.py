@@ -15,6 +15,7 @@ def split_score(accuracy: float, skills: dict[str, float], n: int = 200) -> dict
         "ci95": [max(0, accuracy - 0.07), min(1, accuracy + 0.07)],
         "n": n,
         "per_skill": {skill: {"accuracy": right, "n": 40} for skill, right in skills.items()},
+        "cut_off": 0,
     }
 
 

@@ -37,6 +37,9 @@ class LastWord:
         ]
 
 
+FIVE = (0, 1, 2, 3, 4)
+
+
 def find(texts, method, answer="0.5", **options):
     """`texts`: question id -> its samples' texts."""
     examples = [Example(id, "?", answer=answer) for id in texts]
@@ -50,16 +53,19 @@ def find(texts, method, answer="0.5", **options):
 
 def test_gold_is_the_graded_answer():
     assert find({"a": ["is 1/2"], "b": ["is 2"], "c": ["hang"], "d": ["break"]}, "gold") == [
-        Difficulty("a", False, 1.0, 0),
-        Difficulty("b", True, 0.0, 0),
-        Difficulty("c", True, 0.0, 0),
-        Difficulty("d", True, 0.0, 0),
+        Difficulty("a", False, 1.0, 0, ()),
+        Difficulty("b", True, 0.0, 0, (0,)),
+        Difficulty("c", True, 0.0, 0, (0,)),
+        Difficulty("d", True, 0.0, 0, (0,)),
     ]
 
 
 def test_gold_of_several_samples_goes_by_the_share_and_shows_the_first_wrong_one():
     texts = {"a": ["0.5", "1", "0.5", "2"], "b": ["0.5", "1", "3", "2"]}
-    assert find(texts, "gold") == [Difficulty("a", False, 0.5, 1), Difficulty("b", True, 0.25, 1)]
+    assert find(texts, "gold") == [
+        Difficulty("a", False, 0.5, 1, (1, 3)),
+        Difficulty("b", True, 0.25, 1, (1, 2, 3)),
+    ]
     assert [d.difficult for d in find(texts, "gold", gold_share=1.0)] == [True, True]
 
 
@@ -71,10 +77,10 @@ def test_consistency_counts_equal_answers_as_votes_for_one():
         "d": ["", "3", "", "3", "3"],
     }
     assert find(texts, "consistency") == [
-        Difficulty("a", False, 0.4, 1),
-        Difficulty("b", True, 0.2, 0),
-        Difficulty("c", True, 0.0, 0),
-        Difficulty("d", False, 0.6, 1),
+        Difficulty("a", False, 0.4, 1, FIVE),
+        Difficulty("b", True, 0.2, 0, FIVE),
+        Difficulty("c", True, 0.0, 0, FIVE),
+        Difficulty("d", False, 0.6, 1, FIVE),
     ]
     assert [d.difficult for d in find(texts, "consistency", min_votes=3)] == [True, True, True, False]
 
@@ -92,16 +98,19 @@ def test_the_real_grader_serves_gold_and_votes():
             find_difficult(examples, responses, DifficultyOptions(method=method), grader)
             for method in ("gold", "consistency")
         )
-    assert gold == [Difficulty("a", False, 2 / 3, 2), Difficulty("b", True, 0.0, 0)]
-    assert votes == [Difficulty("a", False, 2 / 3, 0), Difficulty("b", True, 1 / 3, 0)]
+    assert gold == [Difficulty("a", False, 2 / 3, 2, (2,)), Difficulty("b", True, 0.0, 0, (0, 1, 2))]
+    assert votes == [
+        Difficulty("a", False, 2 / 3, 0, (0, 1, 2)),
+        Difficulty("b", True, 1 / 3, 0, (0, 1, 2)),
+    ]
 
 
 def test_length_counts_words_on_average_and_shows_the_longest():
     texts = {"a": ["w " * 800], "b": ["w " * 799], "c": ["w", "w " * 1700]}
     assert find(texts, "length") == [
-        Difficulty("a", True, 800.0, 0),
-        Difficulty("b", False, 799.0, 0),
-        Difficulty("c", True, 850.5, 1),
+        Difficulty("a", True, 800.0, 0, (0,)),
+        Difficulty("b", False, 799.0, 0, (0,)),
+        Difficulty("c", True, 850.5, 1, (0, 1)),
     ]
     assert [d.difficult for d in find(texts, "length", words=799)] == [True, True, True]
 
@@ -133,7 +142,7 @@ def test_steps_are_paragraphs_or_else_lines(response, steps):
 
 
 def judged(*difficult):
-    return [Difficulty(f"q{n}", value, 0.0, 0) for n, value in enumerate(difficult)]
+    return [Difficulty(f"q{n}", value, 0.0, 0, (0,)) for n, value in enumerate(difficult)]
 
 
 def test_agreement_with_gold_by_hand():

@@ -118,7 +118,7 @@ def test_a_written_set_reads_back_and_a_torn_line_is_named(tmp_path) -> None:
     made.write(path)
     assert TrainingSet.read(path) == made
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(UserError, match=r"rows\.jsonl:10: not JSON"):
+    with pytest.raises(UserError, match=r"rows\.jsonl, line 10: not JSON"):
         TrainingSet.read(path)
 
 
@@ -143,6 +143,29 @@ def test_hard_follows_the_failures_of_each_group() -> None:
     assert gone.notes == ("failed type that the pool does not hold: dogs",)
     with pytest.raises(UserError, match="has no 'level'"):
         hard(failed, pool, 20, group="level")
+
+
+def test_controls_with_nothing_to_draw_from_say_so() -> None:
+    with pytest.raises(UserError, match=r"no validation question is difficult, .* leave hard out"):
+        hard([], POOL, 10)
+    with pytest.raises(UserError, match="the pool has no questions"):
+        random_set([], 10)
+
+
+def test_unique_takes_a_fresh_question_of_less_overlap_before_it_repeats_one() -> None:
+    pool = rows("both", 1, "ratio", "divide") + rows("ratio", 1, "ratio")
+    missing = {"v1": ["ratio"], "v3": ["ratio"]}
+    asked = [*ASKED, Example("v3", "?", skills=("ratio", "divide"))]
+    drawn = {
+        unique: sources(stat_sel(missing, asked, pool, StatSelOptions(k=1, unique=unique)))
+        for unique in (True, False)
+    }
+    assert drawn == {True: ["both0", "ratio0"], False: ["both0", "both0"]}
+
+
+def test_a_profile_of_another_split_is_named() -> None:
+    with pytest.raises(UserError, match="'elsewhere' is not among the questions"):
+        stat_sel({"elsewhere": ["ratio"]}, ASKED, POOL, StatSelOptions())
 
 
 def test_a_pool_row_without_a_solution_is_named() -> None:

@@ -13,6 +13,7 @@ from stat_train.errors import Unfinished, UserError
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.extras import training_warnings
+from stat_train.pipeline.steps import all_steps
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 from stat_train.run import Stage
@@ -56,7 +57,7 @@ def to_run(recipe: Recipe) -> set[str]:
 
 
 def test_results_are_as_promised(smoke) -> None:
-    recipe, _ = smoke
+    recipe, stages = smoke
     results = json.loads((recipe.folder / "results.json").read_text())
     assert list(results["arms"]) == ["start", "random", "stat-sel"]
     for splits in results["arms"].values():
@@ -65,6 +66,8 @@ def test_results_are_as_promised(smoke) -> None:
             assert scores["n"] == 8
             assert scores["ci95"][0] <= scores["accuracy"] <= scores["ci95"][1]
             assert sum(skill["n"] for skill in scores["per_skill"].values()) >= 8
+    counts = stages["evaluate start-test"].manifest["counts"]
+    assert results["arms"]["start"]["test"]["cut_off"] == counts["cut_off"] > 0
     compared = {(pair["arm"], pair["against"], pair["split"]) for pair in results["paired"]}
     pairs = [("random", "start"), ("stat-sel", "start"), ("stat-sel", "random")]
     assert compared == {(*pair, split) for pair in pairs for split in ("test", "ood")}
@@ -152,6 +155,18 @@ def test_an_edited_template_redoes_the_stage_it_feeds(smoke, tiny: Path, tmp_pat
     assert "sft random" not in stale
 
 
+def test_an_edited_grader_of_the_users_own_judges_anew(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    recipe = read_recipe(SMOKE, ["grader=my_judge:same"])
+    keys = []
+    for code in ("def same(a, b):\n    return a == b\n", "def same(a, b):\n    return b in a\n"):
+        (tmp_path / "my_judge.py").write_text(code)
+        keys.append({step.title: step.files.get("grader") for step in all_steps(recipe)})
+    judging = {title for title in keys[0] if keys[0][title] is not None}
+    assert judging == {"data", "difficulty", *(t for t in keys[0] if t.startswith("evaluate"))}
+    assert all(keys[0][title] != keys[1][title] for title in judging)
+
+
 def test_another_random_student_is_another_run(smoke, tmp_path: Path) -> None:
     recipe, _ = smoke
     other = smoke_recipe(write_tiny_model(tmp_path / "other", seed=1), recipe.folder)
@@ -222,6 +237,23 @@ def test_owed_rows_stop_the_run_and_the_next_goes_on(tiny: Path, tmp_path: Path,
             run_recipe(recipe, "label")
         down = False
         assert run_recipe(recipe, "label")["label"].done
+
+
+def test_no_missing_skill_leaves_no_size_and_a_pool_of_evaluation_questions_leaves_nothing(
+    tiny: Path, tmp_path: Path
+) -> None:
+    easy = ["difficulty.method=length", "difficulty.words=800", "selection.size=null", "arms=[random]"]
+    with pytest.raises(UserError, match=r"names no missing skill.*set `selection\.size`"):
+        run_recipe(smoke_recipe(tiny, tmp_path / "easy", *easy), "select")
+    sized = smoke_recipe(tiny, tmp_path / "easy", *easy, "selection.size=4")
+    assert run_recipe(sized, "select")["select random"].manifest["counts"]["pairs"] == 4
+
+    recipe_file = write_domain(tmp_path)
+    recipe = read_recipe(recipe_file, [f"run_dir={tmp_path / 'run'}"])
+    assert recipe.data
+    copied = recipe.data.model_copy(update={"pool": recipe.data.evaluation["test"]})
+    with pytest.raises(UserError, match=r"pool: all of its \d+ questions stand in another split"):
+        run_recipe(recipe.model_copy(update={"data": copied}), "data")
 
 
 def test_a_server_student_is_diagnosed_but_not_trained(tmp_path: Path) -> None:

@@ -192,6 +192,16 @@ def test_tables_fit_the_terminal_and_lose_no_figure(results: Results, width: int
     assert any(row[:7] == ["ratio", "75%", "40", "30%", "40%", "60%", "+30.0"] for row in rows)
 
 
+def test_answers_that_were_cut_off_are_shown_where_there_are_any(results: Results) -> None:
+    assert "cut off" not in screen(results, 120)
+    arms = {
+        **results.arms,
+        "start": {"test": results.arms["start"]["test"].model_copy(update={"cut_off": 1234})},
+    }
+    cut = results.model_copy(update={"arms": arms})
+    assert "Answers cut off at the token limit: 1,234 of start on test" in screen(cut, 120)
+
+
 def test_long_names_fold_and_the_bar_stays() -> None:
     raw = raw_results()
     skill = "combinatorial_operations_and_applications"

@@ -152,6 +152,15 @@ def test_escaped_text_renders_as_itself(text: str) -> None:
     assert (block.type, block.content.split()) == ("fence", shown.split())
 
 
+def test_answers_that_were_cut_off_stand_under_the_scores(tmp_path: Path, results: Results) -> None:
+    assert "cut off" not in write_report(tmp_path, results).read_text()
+    scores = {"test": results.arms["random"]["test"].model_copy(update={"cut_off": 7})}
+    cut = results.model_copy(update={"arms": results.arms | {"random": scores}})
+    assert (
+        "Answers cut off at the token limit: 7 of random on test." in write_report(tmp_path, cut).read_text()
+    )
+
+
 def test_a_very_long_text_is_cut_and_says_so() -> None:
     assert "(8000 more characters)" in fence("y" * 10_000)
 

@@ -31,13 +31,15 @@ class Difficulty:
     `score` by method: the share of correct samples (gold), the share of samples that give the most
     frequent answer (consistency), mean words (length), mean step score (prm): lower is more difficult,
     but for length. `sample` is the response that shows it: the first that is not correct (gold), the
-    first with the most frequent answer (consistency), the longest (length), the best (prm).
+    first with the most frequent answer (consistency), the longest (length), the best (prm). `samples` are
+    all that count against the question: those that are not correct (gold), else every one.
     """
 
     question_id: str
     difficult: bool
     score: float
     sample: int
+    samples: tuple[int, ...]
 
 
 def find_difficult(
@@ -93,8 +95,9 @@ def _by_gold(answered: Sequence[Answered], options: DifficultyOptions, grader: G
     for example, samples in answered:
         correct = [next(verdicts) == "correct" for _ in samples]
         share = sum(correct) / len(correct)
-        shown = samples[correct.index(False) if False in correct else 0]
-        found.append(Difficulty(example.id, share < options.gold_share, share, shown.sample))
+        wrong = tuple(its.sample for its, right in zip(samples, correct, strict=True) if not right)
+        shown = wrong[0] if wrong else samples[0].sample
+        found.append(Difficulty(example.id, share < options.gold_share, share, shown, wrong))
     return found
 
 
@@ -110,10 +113,17 @@ def _by_consistency(
     votes = Counter(group for group in groups if group is not None)
     group, most = votes.most_common(1)[0] if votes else (groups[0], 0)
     shown = samples[groups.index(group)]
-    return Difficulty(example.id, most < options.min_votes, most / len(samples), shown.sample)
+    difficult = most < options.min_votes
+    return Difficulty(example.id, difficult, most / len(samples), shown.sample, all_of(samples))
 
 
 def _by_length(example: Example, samples: Sequence[Response], options: DifficultyOptions) -> Difficulty:
     words = [len(response.text.split()) for response in samples]
     mean = sum(words) / len(words)
-    return Difficulty(example.id, mean >= options.words, mean, samples[words.index(max(words))].sample)
+    longest = samples[words.index(max(words))]
+    return Difficulty(example.id, mean >= options.words, mean, longest.sample, all_of(samples))
+
+
+def all_of(samples: Sequence[Response]) -> tuple[int, ...]:
+    """The numbers of all samples."""
+    return tuple(response.sample for response in samples)

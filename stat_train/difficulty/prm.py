@@ -4,7 +4,7 @@ import logging
 from collections.abc import Sequence
 from typing import Protocol
 
-from stat_train.difficulty.difficult import Answered, Difficulty
+from stat_train.difficulty.difficult import Answered, Difficulty, all_of
 from stat_train.difficulty.options import DifficultyOptions
 from stat_train.difficulty.steps import split_steps
 
@@ -40,7 +40,8 @@ def find_by_prm(
         at += len(responses)
         best = max(range(len(own)), key=lambda n: _mean(own[n]))
         difficult = is_difficult(own[best], options.tau1, options.tau2)
-        judged.append(Difficulty(example.id, difficult, _mean(own[best]), responses[best].sample))
+        shown = responses[best].sample
+        judged.append(Difficulty(example.id, difficult, _mean(own[best]), shown, all_of(responses)))
     return judged
 
 

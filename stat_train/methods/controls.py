@@ -14,6 +14,8 @@ def random_set(pool: Sequence[Example], size: int, *, seed: int = 0) -> Training
     """`size` questions of the pool, uniformly; a question comes twice only when the pool is smaller."""
     import numpy as np
 
+    if not pool:
+        raise UserError("the pool has no questions to draw from")
     rows = Drawer(len(pool), [seed, 2]).draw(np.arange(len(pool)), size)
     return training_set("random", [(pool[row], {}) for row in rows], _small_pool(pool, size))
 
@@ -47,6 +49,11 @@ def hard(
     """
     import numpy as np
 
+    if not failed:
+        raise UserError(
+            "no validation question is difficult, so Hard has nothing to go by; "
+            "leave hard out of `arms`, or give harder validation questions"
+        )
     rows: dict[str, list[int]] = {}
     for place, example in enumerate(pool):
         rows.setdefault(_group(example, group, "pool"), []).append(place)

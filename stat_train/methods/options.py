@@ -19,7 +19,9 @@ class StatSelOptions(Options):
         "shared: those first that share most of the difficult question's other labelled skills",
     )
     unique: bool = Field(
-        True, description="prefer questions not drawn before, as far as the Skill-Map allows"
+        True,
+        description="prefer questions not drawn before, as far as the Skill-Map allows, even to ones that "
+        "share more labels",
     )
 
 

@@ -38,16 +38,25 @@ def stat_sel(
 
     One pair never holds a question twice in one round. `draw="shared"` takes the questions of
     Skill-Map[skill] in the order of how many of the difficult question's other labels they share, at
-    random among equals. With `unique`, the questions drawn least often come before all that. A skill
-    with fewer than k questions is filled from its neighbours: its family by `parents` (the skills under
-    the same parent, that parent, the skills under it), then those that most often stand beside it in the
-    pool, then the difficult question's own labels; the notes say so. Raises UserError where nothing can
+    random among equals. With `unique`, the questions drawn least often come first: a fresh one that shares
+    fewer labels is taken before one that shares all of them is repeated.
+
+    A skill with fewer than k questions is filled from its neighbours: its family by `parents` (the skills
+    under the same parent, that parent, the skills under it), then those that most often stand beside it in
+    the pool, then the difficult question's own labels; the notes say so. Raises UserError where nothing can
     be drawn.
     """
     by_id = {question.id: question for question in questions}
+    if strangers := [id_ for id_ in missing if id_ not in by_id]:
+        raise UserError(
+            f"difficult question {strangers[0]!r} is not among the questions; pass the split diagnosed"
+        )
     pairs = [(by_id[id_], skill) for id_, skills in missing.items() for skill in skills]
     if not pairs:
-        raise UserError("the profile names no missing skill; STAT-Sel needs at least one diagnosed question")
+        raise UserError(
+            "the profile names no missing skill, so STAT-Sel has nothing to draw; leave stat-sel out of "
+            "`arms`, or give harder validation questions"
+        )
     source = _Source(pool, options, seed, parents or {})
     drawn: list[Draw] = []
     while not drawn or (size is not None and len(drawn) < size):

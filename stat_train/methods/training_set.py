@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from stat_train.data.example import Example
+from stat_train.data.jsonl import numbered_rows, write_jsonl
 from stat_train.errors import UserError
 
 
@@ -47,35 +46,20 @@ class TrainingSet:
 
     def write(self, path: Path) -> None:
         """One JSON object a line, keys sorted: the same set is the same bytes."""
-        lines = (
-            orjson.dumps(
-                {
-                    "id": row.id,
-                    "question": row.question,
-                    "solution": row.solution,
-                    "lineage": dict(row.lineage),
-                },
-                option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE,
-            )
-            for row in self.rows
-        )
-        path.write_bytes(b"".join(lines))
+        write_jsonl(path, self.rows)
 
     @staticmethod
     def read(path: Path) -> "TrainingSet":
         """What `write` wrote. Raises UserError naming the line and field that cannot be used."""
-        rows = [_row(line, f"{path}:{n}") for n, line in enumerate(path.read_bytes().splitlines(), start=1)]
+        rows = [_row(fields, f"{path}, line {number}") for number, fields in numbered_rows(path)]
         method = str(rows[0].lineage.get("method", "")) if rows else ""
         return TrainingSet(method, tuple(rows))
 
 
-def _row(line: bytes, where: str) -> TrainingRow:
+def _row(fields: Mapping[str, Any], where: str) -> TrainingRow:
     try:
-        fields = orjson.loads(line)
         return TrainingRow(fields["id"], fields["question"], fields["solution"], fields["lineage"])
-    except orjson.JSONDecodeError as error:
-        raise UserError(f"{where}: not JSON ({error}); write one training row a line") from None
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         wanted = "id, question, solution and lineage"
         raise UserError(f"{where}: a training row needs {wanted} ({error} is not there)") from None
 

@@ -4,12 +4,13 @@ from functools import partial
 
 from stat_train.data.jsonl import write_jsonl
 from stat_train.difficulty.difficult import Difficulty
+from stat_train.errors import UserError
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.methods.controls import balanced, hard, random_set
 from stat_train.methods.stat_sel import stat_sel
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.metacognition import taxonomy_of
-from stat_train.pipeline.opening import open_grader, student_options
+from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import START, Method, Recipe
@@ -79,6 +80,7 @@ def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
             "grader": recipe.grader,
             "split": split,
         },
+        files=grader_files(recipe),
     )
 
 
@@ -92,6 +94,11 @@ def _training_set(arm: Method, work: Work) -> TrainingSet:
     recipe, pool = work.recipe, work.split("pool")
     options, seed = recipe.selection, recipe.seed
     size = options.size or _pairs(work) * options.stat_sel.k
+    if not size:
+        raise UserError(
+            "the profile names no missing skill, so there is no number of pairs to give every arm; set "
+            "`selection.size` and leave stat-sel out of `arms`, or give harder validation questions"
+        )
     if arm == "random":
         return random_set(pool, size, seed=seed)
     if arm == "balanced":

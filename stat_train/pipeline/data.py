@@ -1,5 +1,6 @@
 """The first steps: the data, and the student."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ from stat_train.data.jsonl import write_jsonl
 from stat_train.data.reading import read_examples
 from stat_train.data.splits import check_disjoint
 from stat_train.data.writing import write_examples
-from stat_train.pipeline.opening import open_grader, student_options
+from stat_train.errors import UserError
+from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import Recipe, TutorOptions
 from stat_train.run import content_hash
@@ -34,7 +36,7 @@ def data_step(recipe: Recipe) -> Step:
         "grader": recipe.grader,
         "gold": recipe.difficulty.method == "gold",
     }
-    return Step("data", _make_data, _plan_data, options=options, files=files)
+    return Step("data", _make_data, _plan_data, options=options, files=files | grader_files(recipe))
 
 
 def split_sizes(recipe: Recipe) -> dict[str, int]:
@@ -103,15 +105,24 @@ def _make_data(work: Work) -> None:
             if split != "validation" or recipe.difficulty.method == "gold":
                 grader.require_gold(examples, split)
     clean = remove_contaminated(pool, splits, recipe.decontamination)
+    if not clean.kept:
+        raise UserError(
+            f"pool: all of its {len(pool)} questions stand in another split too; give others to train on"
+        )
     kept = {"pool": clean.kept, **splits}
     for split, examples in kept.items():
         write_examples(work.stage.file(f"{split}.jsonl"), examples)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
-    removed = len(pool) - len(clean.kept)
+    removed = len(clean.removed)
+    notes = [f"{removed} pool questions stand in another split: removed"] if removed else []
+    near = Counter(hit.rule for hit in clean.hits if not hit.removed)
+    if near:
+        found = ", ".join(f"{rule} {n}" for rule, n in near.most_common())
+        notes.append(f"pool questions near those of another split, kept: {found} (decontamination.jsonl)")
     work.stage.finish(
         [f"{split}.jsonl" for split in (*kept, "decontamination")],
         counts={split: len(examples) for split, examples in kept.items()} | {"removed": removed},
-        notes=[f"{removed} pool questions stand in another split: removed"] if removed else [],
+        notes=notes,
     )
 
 

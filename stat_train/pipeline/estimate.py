@@ -163,22 +163,27 @@ def _diagnoses(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator)
     if {"label", "answer", "difficulty"} <= done.keys():
         items = shown_responses(Work(recipe, done["difficulty"], done))
     else:
-        examples = _splits(recipe, done)["validation"]
-        longest = dict[str, Response]()
-        if "answer" in done:
-            for response in read_rows(done["answer"].file("responses.jsonl"), Response):
-                known = longest.get(response.question_id, response)
-                longest[response.question_id] = max(known, response, key=lambda each: len(each.text))
-        filler = "x" * BYTES_PER_TOKEN * recipe.sampling.max_tokens
-        items = [
-            (example, longest.get(example.id) or Response(example.id, 0, filler, "length", 0))
-            for example in examples
-        ]
+        examples = {example.id: example for example in _splits(recipe, done)["validation"]}
         bound = "at most: as if every question were difficult"
-        bound += "" if longest else " and every answer as long as sampling.max_tokens"
+        if "answer" in done:
+            responses = read_rows(done["answer"].file("responses.jsonl"), Response)
+        else:
+            bound += " and every answer as long as sampling.max_tokens"
+            responses = _longest(examples, recipe)
+        items = [(examples[response.question_id], response) for response in responses]
         note = f"{bound}; {note}" if note else bound
     diagnose(estimator, open_prompts(recipe), taxonomy, items, recipe.diagnosis)
     return note
+
+
+def _longest(ids: Iterable[str], recipe: Recipe) -> list[Response]:
+    """Answers of the greatest length, each of its own text: equal ones would be asked once."""
+    size = BYTES_PER_TOKEN * recipe.sampling.max_tokens
+    return [
+        Response(id, sample, f"{sample:x<{size}}", "length", 0)
+        for id in ids
+        for sample in range(recipe.sampling.n)
+    ]
 
 
 _GUESSES = {"taxonomy": _discovery, "label": _labels, "diagnose": _diagnoses}

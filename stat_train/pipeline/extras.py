@@ -109,14 +109,17 @@ def _counts(work: Work) -> Iterator[StageCount]:
 
 def _diagnosed(work: Work) -> Iterator[DiagnosisExample]:
     diagnoses = read_rows(work.file("diagnose", "diagnoses.jsonl"), Diagnosis)
-    by_id = {diagnosis.question_id: diagnosis for diagnosis in diagnoses if diagnosis.missing_skills}
+    lacking = {(its.question_id, its.sample): its for its in diagnoses if its.missing_skills}
+    shown = set[str]()
     for example, response in shown_responses(work):
-        if example.id in by_id:
+        diagnosis = lacking.get((example.id, response.sample))
+        if diagnosis and example.id not in shown:
+            shown.add(example.id)
             yield DiagnosisExample(
                 question=example.question,
                 response=response.text,
-                missing_skills=list(by_id[example.id].missing_skills),
-                reason=by_id[example.id].reason,
+                missing_skills=list(diagnosis.missing_skills),
+                reason=diagnosis.reason,
             )
 
 

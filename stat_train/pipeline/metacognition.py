@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 from stat_train.data.example import Example
@@ -17,6 +18,7 @@ from stat_train.metacognition.labelling import label
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.opening import (
+    grader_files,
     open_grader,
     open_prompts,
     open_teacher,
@@ -26,6 +28,7 @@ from stat_train.pipeline.opening import (
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import DISCOVER, Recipe
+from stat_train.student.fingerprint import fingerprint
 from stat_train.student.load import load_student
 from stat_train.student.response import Response
 
@@ -87,18 +90,22 @@ def answer_step(recipe: Recipe) -> Step:
 
 def difficulty_step(recipe: Recipe) -> Step:
     """Which validation questions are difficult for the student."""
+    prm = Path(recipe.difficulty.prm_model)
+    judge = {"prm": fingerprint(prm)} if recipe.difficulty.method == "prm" and prm.is_dir() else {}
     return Step(
         "difficulty",
         _find_difficult,
         lambda sizes: f"{sizes['validation']:,} questions by {recipe.difficulty.method}",
         needs={"data": VALIDATION, "answer": ()},
+        version=2,
         options={"difficulty": recipe.difficulty.model_dump(), "grader": recipe.grader},
+        files=judge | grader_files(recipe),
     )
 
 
 def diagnose_step(recipe: Recipe) -> Step:
     """The skills that the answers to the difficult questions lack, in the teacher's judgment."""
-    requests = recipe.diagnosis.repeats / recipe.diagnosis.batch_size
+    requests = recipe.sampling.n * recipe.diagnosis.repeats / recipe.diagnosis.batch_size
     return Step(
         "diagnose",
         _diagnose,
@@ -169,7 +176,7 @@ def _label(work: Work) -> None:
     write_jsonl(work.stage.file("quarantined.jsonl"), quarantined)
     outputs = [f"{split}.jsonl" for split in work.stage.identity["options"]["splits"]]
     work.stage.finish(
-        [*outputs, "quarantined.jsonl"], counts=counts, usage=usage, notes=_left_out(quarantined)
+        [*outputs, "quarantined.jsonl"], counts=counts, usage=usage, notes=_left_out(quarantined, "questions")
     )
 
 
@@ -204,16 +211,17 @@ def taxonomy_of(work: Work) -> SkillTaxonomy:
 
 
 def shown_responses(work: Work) -> list[tuple[Example, Response]]:
-    """The difficult validation questions, each with the response that shows it."""
+    """The difficult validation questions, each with every response of its own that counts against it."""
     examples = {example.id: example for example in work.split("validation")}
     responses = {
         (response.question_id, response.sample): response
         for response in read_rows(work.file("answer", "responses.jsonl"), Response)
     }
     return [
-        (examples[row.question_id], responses[row.question_id, row.sample])
+        (examples[row.question_id], responses[row.question_id, sample])
         for row in read_rows(work.file("difficulty", "difficulty.jsonl"), Difficulty)
         if row.difficult
+        for sample in row.samples
     ]
 
 
@@ -235,7 +243,7 @@ def _diagnose(work: Work) -> None:
         "nothing_missing": sum(not diagnosis.missing_skills for diagnosis in made.diagnoses),
     }
     outputs = ["diagnoses.jsonl", "repeated.jsonl", "quarantined.jsonl"]
-    work.stage.finish(outputs, counts=counts, usage=usage, notes=_left_out(made.quarantined))
+    work.stage.finish(outputs, counts=counts, usage=usage, notes=_left_out(made.quarantined, "answers"))
 
 
 def _make_profile(work: Work) -> None:
@@ -270,7 +278,7 @@ def _nothing_owed(work: Work, owed: Sequence[Unanswered]) -> None:
         )
 
 
-def _left_out(quarantined: Sequence[Any]) -> list[str]:
+def _left_out(quarantined: Sequence[Any], what: str) -> list[str]:
     if not quarantined:
         return []
-    return [f"{len(quarantined)} questions quarantined (no valid answer): see quarantined.jsonl"]
+    return [f"{len(quarantined)} {what} quarantined (the teacher did not judge them): see quarantined.jsonl"]

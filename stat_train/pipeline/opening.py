@@ -1,5 +1,8 @@
 """The teacher, the student and the grader of a recipe, opened."""
 
+import os
+import sys
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from stat_train.assets import asset
@@ -57,3 +60,14 @@ def student_options(recipe: Recipe) -> StudentOptions:
 def open_grader(recipe: Recipe) -> Grader:
     """The one judge of answers: gold, votes and evaluation."""
     return Grader(recipe.grader)
+
+
+def grader_files(recipe: Recipe) -> dict[str, str]:
+    """A hash of the code of a user's `module:function`, so that an edited grader judges anew."""
+    module, colon, _ = recipe.grader.partition(":")
+    spec = PathFinder.find_spec(module.partition(".")[0], [*sys.path, os.getcwd()]) if colon else None
+    if spec is None or spec.origin is None:
+        return {}
+    origin = Path(spec.origin)
+    code = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    return {"grader": content_hash([content_hash(path) for path in code])}

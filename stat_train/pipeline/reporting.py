@@ -28,6 +28,7 @@ def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
         _report,
         lambda sizes: ", ".join(SHOWN[:2]),
         needs={step.title: () for step in steps},
+        version=2,
         options={"seed": recipe.seed, "name": recipe.name, "arms": list(recipe.arms)},
     )
 
@@ -68,14 +69,23 @@ def _scores(work: Work, arm: str, split: str) -> Scores:
     verdicts: dict[str, list[Verdict]] = {example.id: [] for example in examples}
     for row in read_jsonl(work.file(f"evaluate {arm}-{split}", "verdicts.jsonl")):
         verdicts[row["question_id"]].append(row["verdict"])
-    return score(examples, list(verdicts.values()), seed=work.recipe.seed)
+    manifest = work.given[f"evaluate {arm}-{split}"].manifest
+    assert manifest is not None
+    cut_off = manifest["counts"]["cut_off"]
+    return score(examples, list(verdicts.values()), cut_off=cut_off, seed=work.recipe.seed)
 
 
 def _split(scores: Scores) -> SplitScore:
     per_skill = {
         skill: SkillScore(accuracy=group.accuracy, n=group.n) for skill, group in scores.per_skill.items()
     }
-    return SplitScore(accuracy=scores.accuracy, ci95=scores.ci95, n=scores.n, per_skill=per_skill)
+    return SplitScore(
+        accuracy=scores.accuracy,
+        ci95=scores.ci95,
+        n=scores.n,
+        per_skill=per_skill,
+        cut_off=scores.cut_off,
+    )
 
 
 def _paired(arm: str, against: str, split: str, scores: Mapping[str, Mapping[str, Scores]]) -> Paired:

@@ -6,6 +6,7 @@ from stat_train.report.results import START, ProfileRow, Results
 from stat_train.report.views import (
     FEW,
     SkillView,
+    arm_order,
     control_arm,
     main_split,
     method_arm,
@@ -33,6 +34,17 @@ def headline(results: Results) -> str:
     told += f" and {percent(results.arms[arm][split].accuracy)} after training on {arm}."
     compared = [pair for pair in pairs_of(results, arm, split) if pair.against in shown_arms(results)]
     return " ".join([told, *map(comparison, compared)])
+
+
+def cut_off(results: Results) -> str:
+    """Which scores rest on answers that reached the token limit; "" where none does."""
+    cut = [
+        f"{results.arms[arm][split].cut_off:,} of {arm} on {split}"
+        for split in split_order(results)
+        for arm in arm_order(results)
+        if split in results.arms[arm] and results.arms[arm][split].cut_off
+    ]
+    return f"Answers cut off at the token limit: {listing(cut)}" if cut else ""
 
 
 def profile_headline(profile: Sequence[ProfileRow], top: int = 3) -> str:

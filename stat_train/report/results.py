@@ -30,6 +30,7 @@ class SkillScore(Part):
 class SplitScore(Part):
     """Accuracy on a split of `n` questions, with its 95 % interval and per skill.
 
+    `cut_off` of the answers reached the token limit.
     A split or a skill without questions has no score and is left out. Skills are kept in
     alphabetical order.
     """
@@ -38,6 +39,7 @@ class SplitScore(Part):
     ci95: tuple[Share, Share]
     n: int = Field(ge=1)
     per_skill: dict[str, SkillScore] = {}
+    cut_off: int = Field(0, ge=0)
 
     @field_validator("per_skill")
     @classmethod
@@ -63,8 +65,9 @@ class Paired(Part):
 class ProfileRow(Part):
     """One line of the Missing-Skill-Profile (STAT §2.2).
 
-    `missing` of the `difficult` questions labelled with or diagnosed for the skill lacked it;
-    `rate` is their quotient. `subject` is "" where the data has none.
+    `missing` of the `difficult` questions labelled with or diagnosed for the skill lacked it in one
+    diagnosed answer at least; `rate` is the mean over the difficult questions of the share of their answers
+    that lacked it, the quotient of the two where each has one. `subject` is "" where the data has none.
     """
 
     subject: str

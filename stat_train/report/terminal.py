@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stat_train.report.extras import Extras
+from stat_train.report.reading import cut_off
 from stat_train.report.results import START, Paired, ProfileRow, Results
 from stat_train.report.views import (
     FEW,
@@ -112,7 +113,7 @@ def accuracy_table(results: Results) -> RenderableType:
                 ),
                 end_section=arm == arms[-1],
             )
-    return table
+    return _with_note(table, one_line(cut_off(results)))
 
 
 def paired_table(paired: Sequence[Paired]) -> RenderableType:

@@ -19,11 +19,8 @@ class SkillView:
     n: int
     missing: int
     difficult: int
+    rate: float | None
     accuracy: dict[str, float]
-
-    @property
-    def rate(self) -> float | None:
-        return self.missing / self.difficult if self.difficult else None
 
     def change(self, arm: str, against: str) -> float:
         return self.accuracy[arm] - self.accuracy[against]
@@ -77,11 +74,10 @@ def skill_views(results: Results, split: str) -> list[SkillView]:
 
     A skill scored under its bare name takes the sum of its profile rows over subjects.
     """
-    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    rows: dict[str, list[ProfileRow]] = defaultdict(list)
     for row in results.profile:
         for name in {skill_name(row), row.skill}:
-            counts[name][0] += row.missing
-            counts[name][1] += row.difficult
+            rows[name].append(row)
     scores = {
         arm: results.arms[arm][split].per_skill for arm in shown_arms(results) if split in results.arms[arm]
     }
@@ -90,14 +86,21 @@ def skill_views(results: Results, split: str) -> list[SkillView]:
         SkillView(
             name=name,
             n=start[name].n,
-            missing=counts[name][0],
-            difficult=counts[name][1],
+            missing=sum(row.missing for row in rows[name]),
+            difficult=sum(row.difficult for row in rows[name]),
+            rate=_rate(rows[name]),
             accuracy={arm: of[name].accuracy for arm, of in scores.items()},
         )
         for name in start
         if all(name in of for of in scores.values())
     ]
     return sorted(views, key=lambda skill: (skill.difficult < FEW, -(skill.rate or 0), skill.name))
+
+
+def _rate(rows: Sequence[ProfileRow]) -> float | None:
+    """The mean over the difficult questions of all rows."""
+    difficult = sum(row.difficult for row in rows)
+    return sum(row.rate * row.difficult for row in rows) / difficult if difficult else None
 
 
 def pairs_of(results: Results, arm: str, split: str) -> list[Paired]:
