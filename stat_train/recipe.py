@@ -77,7 +77,7 @@ class Recipe(Options):
     scored beside the start; each is given `selection.size` pairs.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]+$")
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
     seed: int = Field(0, ge=0)
     run_dir: Path | None = Field(None, description="default: runs/<name> where the command is given")
     prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
@@ -114,6 +114,14 @@ class Recipe(Options):
             raise ValueError("give either `data:` (your files) or `tutor:` (the embedded domain)")
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("`arms` names an arm twice; name each once")
+        votes = self.difficulty.min_votes
+        if self.difficulty.method == "consistency" and (
+            self.sampling.n < votes or not self.sampling.temperature
+        ):
+            raise ValueError(
+                f"difficulty.method consistency compares sampled answers: set sampling.n ({votes} at least, "
+                "5 in the paper) and sampling.temperature (above 0), or choose method gold, length or prm"
+            )
         if self.arms and (self.student.engine == "server" or self.student.base_url):
             raise ValueError(
                 "a student behind a server cannot be trained here; set `arms: []` to diagnose it"

@@ -86,6 +86,12 @@ RECIPES = {
     "reserved split name": ("{test: test", "{pool: test", ("data.evaluation", "choose another name")),
     "no evaluation split": ("{test: test.jsonl}", "{}", ("data.evaluation", "at least 1")),
     "taxonomy not there": ("skills.yaml", "skils.yaml", ("taxonomy: no such file", "skils.yaml")),
+    "votes of one greedy answer": (
+        "difficulty: {method: gold}",
+        "difficulty: {}",
+        ("method consistency", "set sampling.n", "sampling.temperature"),
+    ),
+    "a name that is a folder": ("name: mine", "name: ..", ("name:", "'..'")),
     "unknown grader": ("numeric", "numerical", ("grader 'numerical'", "choose math, numeric")),
     "grader's module not there": ("numeric", "my_graders:judge", ("my_graders",)),
     "data file not there": ("pool.jsonl", "poll.jsonl", ("poll.jsonl", "no such file")),
@@ -153,7 +159,9 @@ def test_in_the_data(here: Path, fails: Say, file: str, row: str, words: tuple[s
 
 
 def test_questions_outside_the_tutors_domain(here: Path, fails: Say) -> None:
-    (here / "pool.jsonl").write_text('{"id": "x", "question": "Who wrote Faust?"}\n')
+    books = ("Faust", "Emma", "Hamlet", "Ulysses")
+    questions = [f'{{"question": "Who wrote {book}?"}}\n' for book in books]
+    (here / "pool.jsonl").write_text("".join(questions))
     code, line = fails("label", "recipe.yaml")
     assert code == 2
     assert "the teacher at tutor answers: 400" in line

@@ -7,7 +7,7 @@ import pytest
 from stat_train.errors import UserError
 from stat_train.recipe_file import read_recipe
 
-BASE = "name: mine\ntutor: {}\ntaxonomy: skills.yaml\ngrader: numeric\n"
+BASE = "name: mine\ntutor: {}\ntaxonomy: skills.yaml\ngrader: numeric\ndifficulty: {method: gold}\n"
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
 
 
