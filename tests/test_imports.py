@@ -13,7 +13,7 @@ HEAVY = {
     *("pyarrow", "numpy", "accelerate", "math_verify", "gguf", "huggingface_hub"),
 }
 LEVEL = {
-    **dict.fromkeys(("errors", "options", "assets", "progress", "data", "run"), 0),
+    **dict.fromkeys(("errors", "options", "assets", "progress", "intervals", "data", "run"), 0),
     **dict.fromkeys(("teacher", "student", "grading"), 1),
     **dict.fromkeys(("difficulty", "metacognition"), 2),
     **dict.fromkeys(("methods", "training", "evaluation", "report"), 3),

@@ -7,9 +7,10 @@ from rich.console import Console
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
+from stat_train.intervals import bootstrap, wilson
 from stat_train.metacognition.agreement import skill_agreement
 from stat_train.metacognition.diagnosis import Diagnosis
-from stat_train.metacognition.intervals import bootstrap, interval, newcombe, wilson
+from stat_train.metacognition.intervals import interval, newcombe
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.metacognition.show import diff_table, profile_table
 

@@ -1,16 +1,15 @@
 """Evaluation stays clean: training rows that ask an evaluation question are removed."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Generic, Literal, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from stat_train.data.ngrams import NgramIndex
 from stat_train.data.normalise import mask_numbers, normalise_readable, readable, words
 from stat_train.options import Options
 
 Rule = Literal["remove", "report", "off"]
-RULES = ("exact", "numbers", "ngram_13", "ngram_8")
 BATCH = 8192
 
 
@@ -56,15 +55,6 @@ class Decontaminated(Generic[Row]):
     kept: list[Row]
     removed: list[Row]
     hits: list[Hit]
-
-    def to_json(self) -> dict[str, Any]:
-        """Counts, and each removed row with what it matched."""
-        return {
-            "rows": len(self.kept) + len(self.removed),
-            "kept": len(self.kept),
-            "found": {rule: sum(hit.rule == rule for hit in self.hits) for rule in RULES},
-            "removed": [asdict(hit) for hit in self.hits if hit.removed],
-        }
 
 
 def remove_contaminated(

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from stat_train.evaluation.intervals import CHUNK, RESAMPLES, Interval, percentiles, resampled_means
 from stat_train.evaluation.scores import Scores
+from stat_train.intervals import CHUNK, RESAMPLES, Interval, percentiles, resampled_means
 
 if TYPE_CHECKING:
     import numpy as np
@@ -27,16 +27,6 @@ class Paired:
     lost: int
     n: int
 
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "difference": self.difference,
-            "ci95": list(self.ci95),
-            "p": self.p,
-            "gained": self.gained,
-            "lost": self.lost,
-            "n": self.n,
-        }
-
 
 @dataclass(frozen=True, slots=True)
 class PairedOverSeeds:
@@ -45,9 +35,6 @@ class PairedOverSeeds:
     difference: float
     ci95: Interval
     per_seed: tuple[float, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        return {"difference": self.difference, "ci95": list(self.ci95), "per_seed": list(self.per_seed)}
 
 
 def paired(a: Scores, b: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> Paired:

@@ -3,12 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
-from stat_train.evaluation.intervals import Interval, bootstrap, wilson
 from stat_train.grading.verdict import Verdict
+from stat_train.intervals import Interval, bootstrap, wilson
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +17,6 @@ class Group:
     accuracy: float
     ci95: Interval
     n: int
-
-    def to_json(self) -> dict[str, Any]:
-        return {"accuracy": self.accuracy, "ci95": list(self.ci95), "n": self.n}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +39,6 @@ class Scores:
     verdicts: Mapping[str, int]
     cut_off: int
     questions: Mapping[str, float]
-
-    def to_json(self) -> dict[str, Any]:
-        """All but the single questions."""
-        return {
-            "accuracy": self.accuracy,
-            "ci95": list(self.ci95),
-            "n": self.n,
-            "samples": self.samples,
-            "per_skill": {name: group.to_json() for name, group in self.per_skill.items()},
-            "per_subject": {name: group.to_json() for name, group in self.per_subject.items()},
-            "per_level": {name: group.to_json() for name, group in self.per_level.items()},
-            "verdicts": dict(self.verdicts),
-            "cut_off": self.cut_off,
-        }
 
 
 def score(
@@ -117,5 +99,6 @@ def _groups(
 
 def _group(shares: Sequence[float], single: bool, seed: int) -> Group:
     n = len(shares)
-    interval = wilson(round(sum(shares)), n) if single else bootstrap(shares, seed=seed)
-    return Group(accuracy=sum(shares) / n, ci95=interval, n=n)
+    accuracy = sum(shares) / n
+    interval = wilson(accuracy, n) if single else bootstrap(shares, seed=seed)
+    return Group(accuracy=accuracy, ci95=interval, n=n)

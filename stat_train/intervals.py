@@ -14,11 +14,10 @@ CHUNK = 4_000_000
 Z95 = 1.959963984540054
 
 
-def wilson(successes: int, n: int) -> Interval:
-    """95 % Wilson score interval of a proportion (Wilson 1927)."""
-    if n <= 0:
-        raise ValueError("an interval needs at least one question")
-    share = successes / n
+def wilson(share: float, n: int) -> Interval:
+    """95 % Wilson score interval of a share of `n` questions (Wilson 1927); (0, 1) where there are none."""
+    if n == 0:
+        return 0.0, 1.0
     scale = 1 + Z95**2 / n
     centre = (share + Z95**2 / (2 * n)) / scale
     half = Z95 / scale * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
