@@ -61,3 +61,13 @@ def test_the_taxonomy_lists_exactly_the_skills_of_the_domain():
     concepts = {concept for kind in DOMAIN.types for concept in kind.concepts}
     assert set(taxonomy.names()) == concepts | OPERATION_SKILLS
     assert all(len(skill.description.split()) > 3 for skill in taxonomy.entries)
+
+
+def test_a_problem_needs_one_to_three_skills_and_its_concepts_come_first():
+    rng = random.Random(0)
+    for kind in DOMAIN.types:
+        problem = DOMAIN.problem(kind, (kind.wordings or kind.unseen)[0], rng)
+        assert 1 <= len(problem.skills) <= 3
+        concepts = kind.concepts[:3]
+        assert problem.skills[: len(concepts)] == concepts
+        assert set(problem.skills) <= {*concepts, *(step.operation for step in problem.steps)}

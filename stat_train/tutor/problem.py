@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 OPERATIONS = ("+", "-", "*", "/")
+MOST_SKILLS = 3
 
 
 class NotWhole(ValueError):
@@ -88,10 +89,11 @@ class Problem:
 
     @property
     def skills(self) -> tuple[str, ...]:
-        """Concepts first, then the operations beyond small numbers; a bare operation where neither is."""
-        concepts = _distinct(step.concept for step in self.steps if step.concept)
+        """The up to three skills that matter most: concepts, operations beyond small numbers, the others."""
         operations = _distinct(step.operation for step in self.steps)
-        return (*concepts, *(o for o in operations if not concepts or o not in BARE_OPERATIONS))
+        beyond = [operation for operation in operations if operation not in BARE_OPERATIONS]
+        concepts = [step.concept for step in self.steps if step.concept]
+        return tuple(_distinct([*concepts, *beyond, *operations])[:MOST_SKILLS])
 
 
 def render_solution(steps: Iterable[Step]) -> str:
