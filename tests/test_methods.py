@@ -51,6 +51,16 @@ def test_shared_draws_first_what_shares_the_other_labels_and_skill_map_does_not(
     assert sum(source.startswith("far") for source in sources(uniform)) > 35
 
 
+def test_shared_prefers_labels_most_alike_to_more_labels_in_common() -> None:
+    pool = rows("long", 90, "add", "ratio", "divide") + rows("bare", 10, "add")
+    bare, asked = Example("bare", "?", skills=("add",)), Example("long", "?", skills=("add", "ratio"))
+    options = StatSelOptions(k=5, draw="shared")
+    of_bare = stat_sel({"bare": ["add"]}, [bare], pool, options)
+    of_long = stat_sel({"long": ["add"]}, [asked], pool, options)
+    assert all(source.startswith("bare") for source in sources(of_bare))
+    assert all(source.startswith("long") for source in sources(of_long))
+
+
 def test_unique_prefers_questions_not_drawn_and_repeats_evenly_when_all_are() -> None:
     questions = [Example(f"v{i}", "?", skills=("add",)) for i in range(8)]
     missing = {question.id: ["add"] for question in questions}

@@ -16,12 +16,12 @@ class StatSelOptions(Options):
     draw: Literal["skill_map", "shared"] = Field(
         "shared",
         description="skill_map: uniformly among the questions that need the missing skill; "
-        "shared: those first that share most of the difficult question's other labelled skills",
+        "shared: those first whose labels are most like the difficult question's",
     )
     unique: bool = Field(
         True,
         description="prefer questions not drawn before, as far as the Skill-Map allows, even to ones that "
-        "share more labels",
+        "are more alike",
     )
 
 

@@ -37,9 +37,9 @@ def stat_sel(
     whole rounds of draws are made until there are enough, then thinned in that proportion, repeats first.
 
     One pair never holds a question twice in one round. `draw="shared"` takes the questions of
-    Skill-Map[skill] in the order of how many of the difficult question's other labels they share, at
-    random among equals. With `unique`, the questions drawn least often come first: a fresh one that shares
-    fewer labels is taken before one that shares all of them is repeated.
+    Skill-Map[skill] in the order of how alike their labels are to the difficult question's and the skill
+    (Jaccard: those they share over those that either has), at random among equals. With `unique`, the
+    questions drawn least often come first: a fresh one that is less alike is taken before a repeated one.
 
     A skill with fewer than k questions is filled from its neighbours: its family by `parents` (the skills
     under the same parent, that parent, the skills under it), then those that most often stand beside it in
@@ -73,9 +73,12 @@ class _Source:
     def __init__(
         self, pool: Sequence[Example], options: StatSelOptions, seed: int, parents: Mapping[Skill, str]
     ) -> None:
+        import numpy as np
+
         self.pool, self.options, self.parents = pool, options, parents
         self.drawer = Drawer(len(pool), [seed, 1], unique=options.unique)
         self.rows = skill_rows(pool)
+        self._labels = np.fromiter((len(example.skills) for example in pool), dtype=np.int64)
         self._has: dict[Skill, Any] = {}
         self._neighbours: dict[Skill, list[Skill]] = {}
         self._backed_off: dict[Skill, Counter[str]] = defaultdict(Counter)
@@ -100,11 +103,18 @@ class _Source:
         rows = self.rows.get(source, np.empty(0, dtype=np.int64))
         if drawn:
             rows = np.setdiff1d(rows, list(drawn))
-        shared = np.zeros(len(rows))
-        if self.options.draw == "shared":
-            for label in set(question.skills) - {source[1]}:
-                shared += self._holders((source[0], label))[rows]
-        return [int(row) for row in self.drawer.hand(rows, self.options.k - len(drawn), shared)]
+        alike = self._likeness(rows, source, question) if self.options.draw == "shared" else 0.0
+        return [int(row) for row in self.drawer.hand(rows, self.options.k - len(drawn), alike)]
+
+    def _likeness(self, rows: "Places", source: Skill, question: Example) -> Any:
+        """How alike each row's labels are to the question's and the skill, in whole per cent (Jaccard)."""
+        import numpy as np
+
+        wanted = {*question.skills, source[1]}
+        both = np.zeros(len(rows))
+        for label in wanted:
+            both += self._holders((source[0], label))[rows]
+        return np.round(100 * both / (len(wanted) + self._labels[rows] - both))
 
     def _holders(self, skill: Skill) -> Any:
         """Whether each row of the pool has the skill's label."""

@@ -44,6 +44,7 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
             "seed": recipe.seed,
             "method": own[arm].model_dump() if arm in own else {},
         },
+        version=2,
     )
 
 
