@@ -83,7 +83,9 @@ class Recipe(Options):
     prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
     data: DataOptions | None = None
     tutor: TutorOptions | None = None
-    decontamination: DecontaminationOptions = DecontaminationOptions()
+    decontamination: DecontaminationOptions | None = Field(
+        None, description="near rules; none: `data:` removes number and 13-word matches, `tutor:` reports all"
+    )
     taxonomy: str = Field(description="a YAML file of skills, or `discover`")
     grader: str = Field(description="math, numeric, exact, choice, or your module:function")
     teacher: TeacherOptions = TeacherOptions()
@@ -127,6 +129,19 @@ class Recipe(Options):
                 "a student behind a server cannot be trained here; set `arms: []` to diagnose it"
             )
         return self
+
+    @property
+    def near_rules(self) -> DecontaminationOptions:
+        """Pool questions that are near one of another split: removed from real data, and only reported in
+        the embedded domain, whose wordings stand in every split. Eight words in a row are reported in both:
+        removing them would cost MATH a sixth of its training split."""
+        if self.decontamination:
+            return self.decontamination
+        return (
+            DecontaminationOptions(numbers="remove", ngram_13="remove")
+            if self.data
+            else DecontaminationOptions()
+        )
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,6 @@
 """Make the demo's starting point again: recipes/warmup.yaml, its adapter copied to data/arithmetic/warmup.
 
-    python studies/warmup.py
+python studies/warmup.py
 """
 
 import shutil

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.recipe_file import read_recipe
 
@@ -68,3 +69,11 @@ def test_the_splits_of_a_users_data(recipe_file: Path) -> None:
     assert not recipe.has_development
     assert recipe.data
     assert list(recipe.data.sources) == ["pool", "validation", "x", "y"]
+
+
+def test_near_matches_leave_the_pool_of_real_data_unless_told_otherwise() -> None:
+    packaged = asset("recipes/own_data.yaml")
+    near = read_recipe(packaged, ["decontamination=null"]).near_rules
+    assert (near.numbers, near.ngram_13, near.ngram_8) == ("remove", "remove", "report")
+    assert read_recipe(packaged).near_rules.numbers == "report"
+    assert read_recipe(asset("recipes/demo.yaml")).near_rules.ngram_13 == "report"

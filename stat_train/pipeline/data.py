@@ -32,7 +32,7 @@ def data_step(recipe: Recipe) -> Step:
         options = {"columns": recipe.data.columns.model_dump(), "splits": list(recipe.data.sources)}
         files = {split: _source_hash(source) for split, source in recipe.data.sources.items()}
     options |= {
-        "decontamination": recipe.decontamination.model_dump(),
+        "decontamination": recipe.near_rules.model_dump(),
         "grader": recipe.grader,
         "gold": recipe.difficulty.method == "gold",
     }
@@ -104,7 +104,7 @@ def _make_data(work: Work) -> None:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
                 grader.require_gold(examples, split)
-    clean = remove_contaminated(pool, splits, recipe.decontamination)
+    clean = remove_contaminated(pool, splits, recipe.near_rules)
     if not clean.kept:
         raise UserError(
             f"pool: all of its {len(pool)} questions stand in another split too; give others to train on"
@@ -114,7 +114,7 @@ def _make_data(work: Work) -> None:
         write_examples(work.stage.file(f"{split}.jsonl"), examples)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
     removed = len(clean.removed)
-    notes = [f"{removed} pool questions stand in another split: removed"] if removed else []
+    notes = [f"{removed} pool questions stand in another split, or near one: removed"] if removed else []
     near = Counter(hit.rule for hit in clean.hits if not hit.removed)
     if near:
         found = ", ".join(f"{rule} {n}" for rule, n in near.most_common())
