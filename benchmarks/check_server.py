@@ -3,10 +3,10 @@
     python benchmarks/check_server.py [--questions 50]
 
 xllamacpp (an environment of its own, made on the first run) serves SmolLM2-135M-Instruct, which answers
-as student and as teacher: discovery, labelling, answers, difficulty, diagnosis, profile, on questions of
-../shared/data/math_val.jsonl. What it says is mostly nonsense; the accounting must be perfect: every row
-comes out once, in order, or is quarantined with a reason; no answer is paid for twice. Without data,
-weights or server it says so and ends well.
+as student and, with templates that a model of its size can follow, as teacher: discovery, labelling,
+answers, difficulty, diagnosis, profile, on questions of ../shared/data/math_val.jsonl. What it says is
+mostly nonsense; the accounting must be perfect: every row comes out once, in order, or is quarantined with
+a reason; no answer is paid for twice. Without data, weights or server it says so and ends well.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +101,10 @@ def serving(python: Path, gguf: Path, threads: int) -> Iterator[str]:
 
 def walk(url: str, examples: Sequence[Example], folder: Path, accounts: Accounts) -> dict[str, Any]:
     """The path once, with the accounts checked after every step; what came of it, to compare two walks."""
-    options = TeacherOptions(endpoint=url, model="smollm2", max_tokens=256, max_in_flight=4, timeout_s=3600)
-    prompts, taxonomy = Prompts(), SkillTaxonomy.from_names(SKILLS)
+    options = TeacherOptions(
+        endpoint=url, model="smollm2", temperature=0.7, max_tokens=128, max_in_flight=4, timeout_s=3600
+    )
+    prompts, taxonomy = Prompts(HERE / "small_prompts"), SkillTaxonomy.from_names(SKILLS)
     ids = [example.id for example in examples]
     with Teacher(options, folder / "cache.sqlite") as teacher:
         found = discovered(teacher, prompts, examples, accounts)
@@ -159,7 +161,11 @@ def answered(
 
 
 def discovered(teacher: Teacher, prompts: Prompts, examples: Sequence[Example], accounts: Accounts) -> str:
-    """How many skills, or why none: a model this small may fail to merge names, but no row may be owed."""
+    """How many skills, or why none: a model this small may fail to merge names, but no row may be owed.
+
+    All questions count as one subject, since each subject must yield a skill.
+    """
+    examples = [replace(example, subject="") for example in examples]
     try:
         found = discover(
             teacher, prompts, examples, DiscoveryOptions(batch_size=1, max_skills=8, cluster_size=24)
