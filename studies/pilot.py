@@ -73,7 +73,8 @@ def table() -> None:
         print(f"\n{setting}, {split}, {scores['start'][seeds[0]].n} questions a seed\n")
         print(f"| arm | {' | '.join(f'seed {seed}' for seed in seeds)} | mean | STAT-Sel minus this arm |")
         print(f"|---|{'---|' * (len(seeds) + 2)}")
-        for arm, by_seed in scores.items():
+        for arm in [arm for arm in ("start", *ARMS) if arm in scores]:
+            by_seed = scores[arm]
             accuracies = [by_seed[seed].accuracy for seed in seeds]
             cells = [f"{accuracy:.3f}" for accuracy in (*accuracies, sum(accuracies) / len(seeds))]
             print(f"| {arm} | {' | '.join(cells)} | {_against(scores, arm, seeds)} |")
