@@ -2,6 +2,7 @@
 
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +56,7 @@ def load_prm(model: str) -> "PlusMinusPrm | StepTokenPrm":
         ) from error
 
 
-class _Prm:
+class _Prm(ABC):
     """What both families share: batches of padded responses through the decoder."""
 
     def __init__(self, decoder: "PreTrainedModel", tokenizer: "PreTrainedTokenizerBase") -> None:
@@ -84,11 +85,13 @@ class _Prm:
                 bar.advance(len(batch))
         return scores
 
+    @abstractmethod
     def encode(self, question: str, steps: list[str]) -> Encoded:
-        raise NotImplementedError
+        """The response as one chat, and where each step's score is read."""
 
+    @abstractmethod
     def scores(self, hidden: "torch.Tensor") -> "torch.Tensor":
-        raise NotImplementedError
+        """The hidden states of the steps (steps x width) to their scores."""
 
     def _hidden(self, rows: Sequence[list[int]]) -> "torch.Tensor":
         """Last hidden states (rows x longest x width); rows are padded on the right."""
