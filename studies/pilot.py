@@ -69,14 +69,16 @@ def table() -> None:
         scores: dict[str, dict[int, Scores]] = defaultdict(dict)
         for row in group:
             scores[row["arm"]][row["seed"]] = _scores(row)
-        seeds = sorted(scores["start"])
-        print(f"\n{setting}, {split}, {scores['start'][seeds[0]].n} questions a seed\n")
+        seeds = sorted({seed for by_seed in scores.values() for seed in by_seed})
+        n = next(its.n for by_seed in scores.values() for its in by_seed.values())
+        print(f"\n{setting}, {split}, {n} questions a seed\n")
         print(f"| arm | {' | '.join(f'seed {seed}' for seed in seeds)} | mean | STAT-Sel minus this arm |")
         print(f"|---|{'---|' * (len(seeds) + 2)}")
         for arm in [arm for arm in ("start", *ARMS) if arm in scores]:
             by_seed = scores[arm]
-            accuracies = [by_seed[seed].accuracy for seed in seeds]
-            cells = [f"{accuracy:.3f}" for accuracy in (*accuracies, sum(accuracies) / len(seeds))]
+            accuracies = [its.accuracy for its in by_seed.values()]
+            cells = [f"{by_seed[seed].accuracy:.3f}" if seed in by_seed else "-" for seed in seeds]
+            cells.append(f"{sum(accuracies) / len(accuracies):.3f}")
             print(f"| {arm} | {' | '.join(cells)} | {_against(scores, arm, seeds)} |")
 
 
@@ -88,6 +90,8 @@ def _scores(row: dict) -> Scores:
 
 def _against(scores: dict[str, dict[int, Scores]], arm: str, seeds: list[int]) -> str:
     if arm == "stat-sel" or "stat-sel" not in scores or len(seeds) < 2:
+        return ""
+    if any(seed not in scores[one] for one in (arm, "stat-sel") for seed in seeds):
         return ""
     found = paired_over_seeds(
         [scores["stat-sel"][seed] for seed in seeds], [scores[arm][seed] for seed in seeds]
