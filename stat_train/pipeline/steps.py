@@ -41,12 +41,12 @@ def all_steps(recipe: Recipe) -> list[Step]:
 
 
 def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
-    """All steps, or those called `name` (of every arm) and what they need, in order."""
+    """All steps, or those of this name (of every arm) or title and what they need, in order."""
     steps = all_steps(recipe)
     if name is None:
         return steps
     by_title = {step.title: step for step in steps}
-    wanted = {step.title for step in steps if step.name == name}
+    wanted = {step.title for step in steps if name in (step.name, step.title)}
     if not wanted:
         raise UserError(f"{recipe.name}: nothing to {name}: `arms` is empty")
     for step in reversed(steps):
