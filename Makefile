@@ -8,10 +8,10 @@ STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer diagnose profile select sft evaluate warmup pilot check-server clean
+.PHONY: help setup demo test smoke lint label answer diagnose profile select sft evaluate warmup pilot pilot-variations check-server clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 	@echo "  RECIPE=recipes/mine.yaml chooses a recipe, SET='sft.epochs=2' overrides parts of it."
 
 setup: $(VENV)/ready ## make the virtual environment .venv and install everything into it
@@ -52,6 +52,10 @@ warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)
 pilot: setup ## the pilot of docs/results.md; SEEDS='1 2 3', resumable
 	$(VENV)/bin/python studies/pilot.py run --seeds $(SEEDS)
 	$(VENV)/bin/python studies/pilot.py table
+
+pilot-variations: setup ## one thing varied at a time, scored on development; SEEDS='3', resumable
+	$(VENV)/bin/python studies/pilot.py vary --seeds $(SEEDS)
+	$(VENV)/bin/python studies/pilot.py variations
 
 check-server: setup ## the metacognition path against a real server (xllamacpp, SmolLM2) on 50 questions of MATH
 	$(VENV)/bin/python benchmarks/check_server.py
