@@ -1,51 +1,16 @@
-"""The steps of each arm: what it trains on, the training, and the scores."""
+"""The steps of each arm after its selection: the training, and the scores."""
 
 from functools import partial
 
 from stat_train.data.jsonl import write_jsonl
-from stat_train.difficulty.difficult import Difficulty
-from stat_train.errors import UserError
-from stat_train.metacognition.profile import MissingSkillProfile
-from stat_train.methods.controls import balanced, hard, random_set
-from stat_train.methods.stat_sel import stat_sel
 from stat_train.methods.training_set import TrainingSet
-from stat_train.pipeline.metacognition import taxonomy_of
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
-from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import START, Method, Recipe
 from stat_train.run import Stage
 from stat_train.student.load import load_student, model_folder, student_prompt
 
 DEVELOPMENT = "development"
-POOL_AND_VALIDATION = ("pool.jsonl", "validation.jsonl")
-NEEDS: dict[Method, tuple[str, ...]] = {
-    "random": (),
-    "balanced": (),
-    "hard": ("difficulty",),
-    "stat-sel": ("profile", "taxonomy"),
-}
-
-
-def select_step(recipe: Recipe, arm: Method) -> Step:
-    """The training set of one arm."""
-    selection = recipe.selection
-    own = {"stat-sel": selection.stat_sel, "hard": selection.hard}
-    size_from: tuple[str, ...] = () if selection.size else ("profile",)
-    return Step(
-        "select",
-        partial(_select, arm),
-        lambda sizes: f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws",
-        arm=arm,
-        needs={"label": POOL_AND_VALIDATION} | dict.fromkeys((*NEEDS[arm], *size_from), ()),
-        options={
-            "size": selection.size,
-            "k": None if selection.size else selection.stat_sel.k,
-            "seed": recipe.seed,
-            "method": own[arm].model_dump() if arm in own else {},
-        },
-        version=2,
-    )
 
 
 def sft_step(recipe: Recipe, arm: Method) -> Step:
@@ -83,40 +48,6 @@ def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
         },
         files=grader_files(recipe),
     )
-
-
-def _select(arm: Method, work: Work) -> None:
-    chosen = _training_set(arm, work)
-    chosen.write(work.stage.file("rows.jsonl"))
-    work.stage.finish(["rows.jsonl"], counts=chosen.counts(), notes=chosen.notes)
-
-
-def _training_set(arm: Method, work: Work) -> TrainingSet:
-    recipe, pool = work.recipe, work.split("pool")
-    options, seed = recipe.selection, recipe.seed
-    size = options.size or _pairs(work) * options.stat_sel.k
-    if not size:
-        raise UserError(
-            "the profile names no missing skill, so there is no number of pairs to give every arm; set "
-            "`selection.size` and leave stat-sel out of `arms`, or give harder validation questions"
-        )
-    if arm == "random":
-        return random_set(pool, size, seed=seed)
-    if arm == "balanced":
-        return balanced(pool, size, seed=seed)
-    questions = work.split("validation")
-    if arm == "hard":
-        difficulties = read_rows(work.file("difficulty", "difficulty.jsonl"), Difficulty)
-        difficult = {row.question_id for row in difficulties if row.difficult}
-        failed = [question for question in questions if question.id in difficult]
-        return hard(failed, pool, size, group=options.hard.group, seed=seed)
-    profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
-    parents = taxonomy_of(work).parents
-    return stat_sel(profile.missing, questions, pool, options.stat_sel, size=size, seed=seed, parents=parents)
-
-
-def _pairs(work: Work) -> int:
-    return len(MissingSkillProfile.read(work.file("profile", "profile.json")).pairs())
 
 
 def _train(arm: Method, work: Work) -> None:

@@ -1,7 +1,7 @@
 """All steps of a recipe, in the order in which they run."""
 
 from stat_train.errors import UserError
-from stat_train.pipeline.arms import DEVELOPMENT, evaluate_step, select_step, sft_step
+from stat_train.pipeline.arms import DEVELOPMENT, evaluate_step, sft_step
 from stat_train.pipeline.data import data_step, student_step
 from stat_train.pipeline.metacognition import (
     answer_step,
@@ -12,6 +12,7 @@ from stat_train.pipeline.metacognition import (
     taxonomy_step,
 )
 from stat_train.pipeline.reporting import report_step
+from stat_train.pipeline.selection import select_step
 from stat_train.pipeline.step import Step
 from stat_train.recipe import START, Recipe
 
