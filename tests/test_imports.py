@@ -13,8 +13,10 @@ HEAVY = {
     *("pyarrow", "numpy", "accelerate", "math_verify", "gguf", "huggingface_hub"),
 }
 LEVEL = {
-    **dict.fromkeys(("errors", "options", "assets", "progress", "intervals", "data", "run"), 0),
-    **dict.fromkeys(("teacher", "student", "grading"), 1),
+    **dict.fromkeys(
+        ("errors", "options", "assets", "progress", "intervals", "data", "run", "wheels", "hub"), 0
+    ),
+    **dict.fromkeys(("teacher", "student", "grading", "embedding"), 1),
     **dict.fromkeys(("difficulty", "metacognition"), 2),
     **dict.fromkeys(("methods", "training", "evaluation", "report"), 3),
     "tutor": 3,

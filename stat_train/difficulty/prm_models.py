@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stat_train.errors import UserError
+from stat_train.hub import local_model
 from stat_train.progress import progress
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def load_prm(model: str) -> "PlusMinusPrm | StepTokenPrm":
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    folder = _folder(model)
+    folder = local_model(model, "difficulty.prm_model", "a folder or hub id")
     try:
         architecture = json.loads((folder / "config.json").read_text())["architectures"][0]
         tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
@@ -197,24 +198,6 @@ def _head(folder: Path, network: "PreTrainedModel") -> "torch.nn.Module":
     )
     head.load_state_dict(weights)
     return head.to(device=network.device, dtype=network.dtype).eval()
-
-
-def _folder(model: str) -> Path:
-    """The local folder of a model; fetched where `model` is a hub id."""
-    from huggingface_hub import snapshot_download
-
-    if Path(model).is_dir():
-        return Path(model)
-    try:
-        return Path(
-            snapshot_download(
-                model, allow_patterns=["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
-            )
-        )
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"difficulty.prm_model {model!r}: no such folder, and nothing to fetch; give a folder or hub id"
-        ) from error
 
 
 def _batches(lengths: Mapping[int, int], batch_tokens: int) -> Iterator[list[int]]:

@@ -9,11 +9,11 @@ from stat_train.assets import asset
 from stat_train.grading.grader import Grader
 from stat_train.recipe import Recipe
 from stat_train.run import content_hash
-from stat_train.student.embedded import cache_folder
 from stat_train.student.options import StudentOptions
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.prompts import Prompts
+from stat_train.wheels import cache_folder
 
 
 def open_prompts(recipe: Recipe) -> Prompts:

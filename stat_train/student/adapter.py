@@ -5,9 +5,9 @@ import tempfile
 from pathlib import Path
 
 from stat_train.errors import UserError
-from stat_train.student.embedded import cache_folder, locked
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.loading import load_model, load_tokenizer, save_model
+from stat_train.wheels import cache_folder, locked
 
 DTYPE = "bfloat16"
 

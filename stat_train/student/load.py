@@ -5,6 +5,7 @@ from pathlib import Path
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
+from stat_train.hub import local_model
 from stat_train.student.adapter import adapted_student
 from stat_train.student.answering import Student
 from stat_train.student.embedded import embedded_student
@@ -16,8 +17,6 @@ from stat_train.student.server_engine import ServerStudent
 from stat_train.student.template import StudentTemplate
 from stat_train.student.transformers_engine import TransformersStudent
 from stat_train.student.vllm_engine import VllmStudent
-
-WANTED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
 
 def load_student(options: StudentOptions, model: Path | None = None) -> Student:
@@ -40,10 +39,8 @@ def model_folder(options: StudentOptions) -> Path:
     """The folder of the student's weights: the embedded one, a user's, or the hub's; adapter merged."""
     if options.model == "embedded":
         folder = embedded_student()
-    elif Path(options.model).expanduser().is_dir():
-        folder = Path(options.model).expanduser()
     else:
-        folder = _from_hub(options.model)
+        folder = local_model(options.model, "student.model", "a model folder, a hub id, or embedded")
     if options.adapter is None:
         return folder
     found = fingerprint(options.adapter)
@@ -74,17 +71,3 @@ def _engine(options: StudentOptions) -> str:
     import torch
 
     return "vllm" if torch.cuda.is_available() else "transformers"
-
-
-def _from_hub(model: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(model, allow_patterns=WANTED))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(
-            f"student.model {model!r}: no such folder, and the hub has none to give ({reason}); "
-            "give a model folder, a hub id, or embedded"
-        ) from error

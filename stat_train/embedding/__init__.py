@@ -1,0 +1,1 @@
+"""Sentence embeddings of questions, and which of them are near."""
