@@ -33,10 +33,14 @@ class Unanswered:
 
 @dataclass(frozen=True, slots=True)
 class Batch(Generic[Item]):
-    """Questions of one subject that share a request; the request's local ids q1, q2, ... -> item."""
+    """Questions of one subject that share a request; the request's local ids q1, q2, ... -> item.
+
+    `sample` tells several answers to the same questions apart.
+    """
 
     subject: str
     items: dict[str, Item]
+    sample: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +51,18 @@ class Reply(Generic[Item]):
     answer: Any | None
     status: Status
     reason: str = ""
+    sample: int = 0
 
 
-def in_batches(items: Sequence[Item], subject: Callable[[Item], str], size: int) -> list[Batch[Item]]:
+def in_batches(
+    items: Sequence[Item], subject: Callable[[Item], str], size: int, *, sample: int = 0
+) -> list[Batch[Item]]:
     """`items` by subject, in order of first appearance, in batches of at most `size`."""
     by_subject: dict[str, list[Item]] = {}
     for item in items:
         by_subject.setdefault(subject(item), []).append(item)
     return [
-        Batch(name, {f"q{n}": item for n, item in enumerate(group[start : start + size], start=1)})
+        Batch(name, {f"q{n}": item for n, item in enumerate(group[start : start + size], start=1)}, sample)
         for name, group in by_subject.items()
         for start in range(0, len(group), size)
     ]
@@ -68,8 +75,8 @@ def ask_batches(
     schema: type[Answer],
     fault: Fault,
     *,
-    sample: int = 0,
     repair: bool = True,
+    temperature: float | None = None,
     label: str,
 ) -> Iterator[Reply[Item]]:
     """One request a batch; a reply for every item, batch by batch.
@@ -78,15 +85,16 @@ def ask_batches(
     asked once more with the error text (unless `repair` is off). What is still invalid then is
     quarantined item by item; its valid neighbours in the batch are kept. Where the endpoint refuses a
     whole batch, each of its items is asked alone, so that only the one it minds is quarantined.
+    `temperature` overrides the teacher's own.
     """
 
     def request(batch: Batch[Item]) -> TeacherRequest:
         check = partial(_faults, batch, fault) if repair else None
-        return TeacherRequest(schema.task, render(batch), schema, sample=sample, check=check)
+        return TeacherRequest(schema.task, render(batch), schema, batch.sample, check, temperature)
 
     asked = list(zip(batches, teacher.ask(Requests(batches, request), label=label), strict=True))
     single = [
-        Batch(batch.subject, {"q1": item})
+        Batch(batch.subject, {"q1": item}, batch.sample)
         for batch, result in asked
         if _to_be_split(batch, result)
         for item in batch.items.values()
@@ -105,7 +113,9 @@ def _to_be_split(batch: Batch[Any], result: TeacherResult) -> bool:
 
 def _outcome(batch: Batch[Item], result: TeacherResult, fault: Fault) -> Iterator[Reply[Item]]:
     if result.answer is None:
-        return (Reply(item, None, result.status, result.reason) for item in batch.items.values())
+        return (
+            Reply(item, None, result.status, result.reason, batch.sample) for item in batch.items.values()
+        )
     return (reply for _, reply in _replies(batch, result.answer, fault))
 
 
@@ -134,9 +144,8 @@ def _replies(batch: Batch[Item], answer: Any, fault: Fault) -> Iterator[tuple[st
     for id, item in batch.items.items():
         parts = [part for part in answer.answers if part.id == id]
         if len(parts) == 1:
-            reason = fault(parts[0], batch.subject)
-            yield id, Reply(item, parts[0], "quarantined" if reason else "ok", reason or "")
-        elif parts:
-            yield id, Reply(item, None, "quarantined", f"answered {len(parts)} times; answer each id once")
+            reason, part = fault(parts[0], batch.subject) or "", parts[0]
         else:
-            yield id, Reply(item, None, "quarantined", "no answer; answer every id once")
+            times = f"answered {len(parts)} times; answer each id once"
+            reason, part = times if parts else "no answer; answer every id once", None
+        yield id, Reply(item, part, "quarantined" if reason else "ok", reason, batch.sample)

@@ -115,8 +115,8 @@ def _judge(
     def fault(part: Any, subject: str) -> str | None:
         return list_fault(part.missing_skills, subject, taxonomy, options.max_skills)
 
-    batches = in_batches(items, lambda item: item[0].subject, options.batch_size)
-    for reply in ask_batches(teacher, batches, render, Diagnose, fault, sample=repeat, label="diagnosis"):
+    batches = in_batches(items, lambda item: item[0].subject, options.batch_size, sample=repeat)
+    for reply in ask_batches(teacher, batches, render, Diagnose, fault, label="diagnosis"):
         (example, response), part = reply.item, reply.answer
         names = [
             (name, taxonomy.resolve(name, example.subject)) for name in (part.missing_skills if part else [])

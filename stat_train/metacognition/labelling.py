@@ -85,10 +85,8 @@ def label(
         names = [named.skill for named in part.skills]
         return list_fault(names, subject, taxonomy, options.max_skills)
 
-    batches = in_batches(waiting, lambda example: example.subject, options.batch_size)
-    for reply in ask_batches(
-        teacher, batches, render, LabelSkills, fault, sample=sample, repair=repair, label="labelling"
-    ):
+    batches = in_batches(waiting, lambda example: example.subject, options.batch_size, sample=sample)
+    for reply in ask_batches(teacher, batches, render, LabelSkills, fault, repair=repair, label="labelling"):
         example, given = reply.item, reply.answer.skills if reply.answer else []
         found = [(taxonomy.resolve(part.skill, example.subject), part) for part in given]
         named += len(found)

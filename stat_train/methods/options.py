@@ -35,6 +35,16 @@ class HardOptions(Options):
     )
 
 
+class RewritingOptions(Options):
+    """The teacher's rewrites of solutions that are there."""
+
+    answers: int = Field(3, ge=1, description="rewrites of each solution")
+    temperature: float | None = Field(
+        0.7, ge=0, description="above 0, so that the rewrites differ; none: the teacher's own"
+    )
+    batch_size: int = Field(1, ge=1, description="solutions a request")
+
+
 class SelectionOptions(Options):
     """One size for every arm, so that arms differ in what they hold and not in how much."""
 
