@@ -12,7 +12,14 @@ from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.recipe import DISCOVER, Recipe
 
-MUST_EXIST = ("prompts_dir", "taxonomy", "student.adapter", "student.template", "teacher.prices")
+MUST_EXIST = (
+    "prompts_dir",
+    "taxonomy",
+    "student.adapter",
+    "student.template",
+    "teacher.prices",
+    "sft.accelerate",
+)
 MAY_BE_PATHS = (*MUST_EXIST, "student.model", "data.pool", "data.validation", "data.development")
 SPLITS = "data.evaluation"
 

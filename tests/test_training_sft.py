@@ -21,7 +21,7 @@ from stat_train.student.loading import load_tokenizer
 from stat_train.student.options import Sampling
 from stat_train.student.prompt import StudentPrompt
 from stat_train.student.transformers_engine import TransformersStudent
-from stat_train.training import sft as module
+from stat_train.training import trainer as module
 from stat_train.training.options import LoraOptions, SFTOptions
 from stat_train.training.sft import sft
 
@@ -89,7 +89,7 @@ def dying_at(step: int, die: Callable[[], None]) -> Iterator[None]:
 
 def train(tiny: Path, out: Path, options: dict) -> Path:
     prompt = StudentPrompt(load_tokenizer(tiny), asset("prompts/student_short.jinja"))
-    return sft(tiny, ROWS, prompt, SFTOptions(**OPTIONS, **options), out)
+    return sft(tiny, ROWS, prompt, SFTOptions(**{**OPTIONS, **options}), out)
 
 
 def test_kill_9_and_resume_gives_the_same_weights(tiny: Path, tmp_path: Path) -> None:
@@ -100,8 +100,17 @@ def test_kill_9_and_resume_gives_the_same_weights(tiny: Path, tmp_path: Path) ->
     assert_resumes(tiny, out, options)
 
 
-def test_dropout_is_the_same_after_a_resume(tiny: Path, tmp_path: Path) -> None:
-    options = {"method": "lora", "lora": {"r": 4, "dropout": 0.3}}
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"method": "lora", "lora": {"r": 4, "dropout": 0.3}},
+        {"packing": True, "max_length": 80, "batch_size": 1},
+    ],
+    ids=["dropout", "packing"],
+)
+def test_an_interrupted_training_ends_with_the_same_weights(
+    tiny: Path, tmp_path: Path, options: dict
+) -> None:
 
     def die() -> None:
         raise DiedError

@@ -28,7 +28,7 @@ def sft_step(recipe: Recipe, arm: Method) -> Step:
         arm=arm,
         needs={"student": (), f"select {arm}": ()},
         checks=("data",),
-        options=recipe.sft.model_dump(exclude={"threads", "save_steps"}),
+        options={k: v for k, v in recipe.sft.identity().items() if k not in ("threads", "save_steps")},
     )
 
 

@@ -20,11 +20,12 @@ def load_tokenizer(model: str | Path) -> "PreTrainedTokenizerBase":
         raise UserError(_message(model, "tokenizer", error)) from error
 
 
-def load_model(model: str | Path, dtype: str) -> "PreTrainedModel":
+def load_model(model: str | Path, dtype: str, **more: Any) -> "PreTrainedModel":
     """The causal language model of a folder or hub id, with weights in `dtype` ("float32", "bfloat16", ...).
 
-    The dtype is always given: transformers 5 would otherwise take the file's, and bf16 weights
-    hardly learn at small learning rates.
+    `more` goes to transformers' `from_pretrained` (attention, kernels, quantization). The dtype is always
+    given: transformers 5 would otherwise take the file's, and bf16 weights hardly learn at small learning
+    rates.
     """
     import torch
     from transformers import AutoModelForCausalLM
@@ -36,6 +37,7 @@ def load_model(model: str | Path, dtype: str) -> "PreTrainedModel":
         "dtype": getattr(torch, dtype),
         "trust_remote_code": False,
         "use_safetensors": True,
+        **more,
     }
     try:
         loaded, info = AutoModelForCausalLM.from_pretrained(str(model), output_loading_info=True, **options)

@@ -1,10 +1,16 @@
 """What a recipe says about supervised fine-tuning."""
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
+
+LATER = frozenset({"packing", "attention", "use_kernels"})
+"""Options younger than the first release: they count for what a training is where they are used."""
+ELSEWHERE = frozenset({"accelerate"})
+"""What does not change a training, but where it runs."""
 
 
 class LoraOptions(Options):
@@ -19,13 +25,16 @@ class LoraOptions(Options):
 class SFTOptions(Options):
     """Supervised fine-tuning; the defaults suit a small model on a CPU.
 
-    The effective batch is `batch_size * gradient_accumulation` examples. `bf16` is autocast around
-    each step; `dtype` is what the weights are held in while training (float32: bf16 weights hardly
-    learn at small learning rates), `save_dtype` what they are written in, and answer in.
+    The effective batch is `batch_size * gradient_accumulation` examples, on however many processes; with
+    `packing` it is as many packs. `bf16` is autocast around each step; `dtype` is what the weights are
+    held in while training (float32: bf16 weights hardly learn at small learning rates), `save_dtype` what
+    they are written in, and answer in.
     """
 
     method: Literal["full", "lora", "qlora"] = "full"
-    learning_rate: float = Field(2e-5, gt=0)
+    learning_rate: float | tuple[float, ...] = Field(
+        2e-5, description="several: one training each, and the best on the development split is kept"
+    )
     epochs: int = Field(1, ge=1)
     max_steps: int | None = Field(None, ge=1)  # stops earlier than `epochs` would
     batch_size: int = Field(8, ge=1)
@@ -42,13 +51,52 @@ class SFTOptions(Options):
     save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     max_length: int = Field(1024, ge=8)  # tokens; longer examples are an error, never cut
     group_by_length: bool = False
+    packing: bool = Field(
+        False, description="several whole examples in a row of up to max_length tokens, no padding"
+    )
+    attention: str | None = Field(
+        None, description="transformers' name of the attention; flash_attention_2 suits packing on a GPU"
+    )
+    use_kernels: bool = Field(
+        False, description="fused layers from the hub's kernels (pip install kernels; a GPU)"
+    )
     gradient_checkpointing: bool = False
+    accelerate: Path | None = Field(
+        None, description="an accelerate config: the training runs in the processes it describes"
+    )
     save_steps: int = Field(200, ge=1)  # optimizer steps between checkpoints
     threads: int | None = Field(None, ge=1)  # CPU threads; None: torch's own choice
     seed: int = 0
 
+    @property
+    def rates(self) -> tuple[float, ...]:
+        """The learning rates to try, lowest first."""
+        rates = self.learning_rate
+        return tuple(sorted(rates)) if isinstance(rates, tuple) else (rates,)
+
+    @property
+    def effective_batch(self) -> int:
+        """Examples (packs) in one optimizer step."""
+        return self.batch_size * self.gradient_accumulation
+
+    def identity(self) -> dict[str, Any]:
+        """What a training with these options is; later options only where they are used."""
+        fields = type(self).model_fields
+        unused = {name for name in LATER if getattr(self, name) == fields[name].default}
+        return self.model_dump(mode="json", exclude=unused | ELSEWHERE)
+
+    @field_validator("learning_rate")
+    @classmethod
+    def _usable_rates(cls, given: float | tuple[float, ...]) -> float | tuple[float, ...]:
+        rates = given if isinstance(given, tuple) else (given,)
+        if not rates or any(rate <= 0 for rate in rates) or len(set(rates)) < len(rates):
+            raise ValueError("give a rate above 0, or a list of different ones")
+        return rates[0] if len(rates) == 1 else given
+
     @model_validator(mode="after")
-    def _adapter_needs_lora(self) -> "SFTOptions":
+    def _agree(self) -> "SFTOptions":
         if self.keep_adapter and self.method == "full":
             raise ValueError("keep_adapter needs method: lora or qlora")
+        if self.packing and self.group_by_length:
+            raise ValueError("packing leaves no padding for group_by_length to save; leave one of them out")
         return self
