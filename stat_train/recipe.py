@@ -124,6 +124,11 @@ class Recipe(Options):
                 f"difficulty.method consistency compares sampled answers: set sampling.n ({votes} at least, "
                 "5 in the paper) and sampling.temperature (above 0), or choose method gold, length or prm"
             )
+        if len(self.sft.rates) > 1 and not self.has_development:
+            raise ValueError(
+                "sft.learning_rate has several rates, which are compared on a development split: give "
+                "data.development, or one rate"
+            )
         if self.arms and (self.student.engine == "server" or self.student.base_url):
             raise ValueError(
                 "a student behind a server cannot be trained here; set `arms: []` to diagnose it"

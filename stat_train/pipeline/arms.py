@@ -9,26 +9,28 @@ from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import START, Method, Recipe
 from stat_train.run import Stage
 from stat_train.student.load import load_student, model_folder, student_prompt
+from stat_train.training.options import SFTOptions
 
 DEVELOPMENT = "development"
 
 
-def sft_step(recipe: Recipe, arm: Method) -> Step:
-    """One training from the starting point."""
+def sft_step(recipe: Recipe, arm: Method, rate: float | None = None) -> Step:
+    """One training from the starting point; `rate` is the one of several learning rates to try."""
+    options = recipe.sft if rate is None else recipe.sft.model_copy(update={"learning_rate": rate})
 
     def plan(sizes: Sizes) -> str:
         pairs = f"{recipe.selection.size:,} pairs" if recipe.selection.size else "its pairs"
-        steps = f", at most {recipe.sft.max_steps:,} steps" if recipe.sft.max_steps else ""
-        return f"{pairs} x {recipe.sft.epochs} epochs{steps}"
+        steps = f", at most {options.max_steps:,} steps" if options.max_steps else ""
+        return f"{pairs} x {options.epochs} epochs{steps}"
 
     return Step(
         "sft",
-        partial(_train, arm),
+        partial(_train, arm, options),
         plan,
-        arm=arm,
+        arm=arm if rate is None else f"{arm}-{rate:g}",
         needs={"student": (), f"select {arm}": ()},
         checks=("data",),
-        options={k: v for k, v in recipe.sft.identity().items() if k not in ("threads", "save_steps")},
+        options={k: v for k, v in options.identity().items() if k not in ("threads", "save_steps")},
     )
 
 
@@ -50,15 +52,15 @@ def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
     )
 
 
-def _train(arm: Method, work: Work) -> None:
+def _train(arm: Method, options: SFTOptions, work: Work) -> None:
     from stat_train.training.sft import sft
 
     rows = TrainingSet.read(work.file(f"select {arm}", "rows.jsonl")).rows
     clean = (*work.recipe.evaluation_splits, *((DEVELOPMENT,) if work.recipe.has_development else ()))
     forbidden = [example.question for split in clean for example in work.split(split, "data")]
-    options = student_options(work.recipe)
-    start = model_folder(options)
-    sft(start, rows, student_prompt(options, start), work.recipe.sft, work.stage.file("model"), forbidden)
+    student = student_options(work.recipe)
+    start = model_folder(student)
+    sft(start, rows, student_prompt(student, start), options, work.stage.file("model"), forbidden)
     work.stage.finish(["model"], counts={"pairs": len(rows)})
 
 

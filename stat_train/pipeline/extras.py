@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping
 from itertools import islice
 
+from stat_train.data.jsonl import read_jsonl
 from stat_train.metacognition.diagnosis import Diagnosis
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.arms import DEVELOPMENT, accuracy
 from stat_train.pipeline.metacognition import shown_responses
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Work
+from stat_train.pipeline.sweep import RATES
 from stat_train.recipe import START, Recipe
 from stat_train.report.extras import (
     DiagnosisExample,
@@ -17,6 +19,7 @@ from stat_train.report.extras import (
     StageCount,
     TeacherBill,
     TrainingSetSummary,
+    TriedRate,
 )
 from stat_train.run import Stage
 
@@ -33,6 +36,7 @@ def extras_of(work: Work) -> Extras:
         data=_data(recipe),
         warnings=list(training_warnings(recipe, work.given)),
         sets={arm: _summary(work, arm) for arm in recipe.arms},
+        learning_rates={arm: _rates(work, arm) for arm in recipe.arms if len(recipe.sft.rates) > 1},
         teacher_bill=_bill(work),
         counts=list(_counts(work)),
         diagnoses=list(islice(_diagnosed(work), EXAMPLES)),
@@ -79,6 +83,10 @@ def _summary(work: Work, arm: str) -> TrainingSetSummary:
         back_offs=counts["backed_off"],
         notes=manifest["notes"],
     )
+
+
+def _rates(work: Work, arm: str) -> list[TriedRate]:
+    return [TriedRate(**row) for row in read_jsonl(work.file(f"sft {arm}", RATES))]
 
 
 def _bill(work: Work) -> TeacherBill:

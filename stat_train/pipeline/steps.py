@@ -1,7 +1,7 @@
 """All steps of a recipe, in the order in which they run."""
 
 from stat_train.errors import UserError
-from stat_train.pipeline.arms import DEVELOPMENT, evaluate_step, sft_step
+from stat_train.pipeline.arms import DEVELOPMENT, evaluate_step
 from stat_train.pipeline.data import data_step, student_step
 from stat_train.pipeline.metacognition import (
     answer_step,
@@ -14,6 +14,7 @@ from stat_train.pipeline.metacognition import (
 from stat_train.pipeline.reporting import report_step
 from stat_train.pipeline.selection import select_step
 from stat_train.pipeline.step import Step
+from stat_train.pipeline.sweep import sft_steps
 from stat_train.recipe import START, Recipe
 
 
@@ -35,7 +36,7 @@ def all_steps(recipe: Recipe) -> list[Step]:
     trained = [
         step
         for arm in recipe.arms
-        for step in (sft_step(recipe, arm), *(evaluate_step(recipe, arm, split) for split in splits))
+        for step in (*sft_steps(recipe, arm), *(evaluate_step(recipe, arm, split) for split in splits))
     ]
     steps = [*before, *select, *start, *trained]
     return [*steps, report_step(recipe, steps)]

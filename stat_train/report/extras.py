@@ -18,6 +18,14 @@ class TrainingSetSummary(Extra):
     notes: list[str] = []
 
 
+class TriedRate(Extra):
+    """A learning rate that an arm was trained with, and what that scored on the development split."""
+
+    learning_rate: float
+    development: float
+    kept: bool
+
+
 class TeacherBill(Extra):
     """Teacher requests sent and answered from the cache, tokens, and dollars (None: price unknown)."""
 
@@ -61,7 +69,7 @@ class Extras(Extra):
     """Optional parts of a report; what is empty is left out of it.
 
     `name` is the run's; `student`, `teacher` and `data` describe each in a sentence; `commands` repeat
-    the run; `warnings` stand first and loud; `sets` is keyed by arm.
+    the run; `warnings` stand first and loud; `sets` and `learning_rates` are keyed by arm.
     """
 
     name: str = ""
@@ -71,6 +79,7 @@ class Extras(Extra):
     commands: list[str] = []
     warnings: list[str] = []
     sets: dict[str, TrainingSetSummary] = {}
+    learning_rates: dict[str, list[TriedRate]] = {}
     teacher_bill: TeacherBill | None = None
     counts: list[StageCount] = []
     diagnoses: list[DiagnosisExample] = []

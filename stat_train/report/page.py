@@ -81,6 +81,7 @@ def _sections(results: Results, extras: Extras, drawn: bool) -> Iterator[str]:
     yield from _setting(results, extras)
     yield from _profile(results, extras, drawn)
     yield from _training_sets(extras)
+    yield from _learning_rates(extras)
     yield from _outcome(results)
     yield from _per_skill(results, drawn)
     yield from _accounts(results, extras)
@@ -163,6 +164,21 @@ def _training_sets(extras: Extras) -> Iterator[str]:
         yield f"So this one was drawn to train on:\n\n{fence(example.question)}"
         if example.solution:
             yield f"With its solution:\n\n{fence(example.solution)}"
+
+
+def _learning_rates(extras: Extras) -> Iterator[str]:
+    if not extras.learning_rates:
+        return
+    yield "## Learning rates that were tried"
+    yield table(
+        ["arm", "learning rate", "development", ""],
+        (
+            [code(arm, cell=True), f"{row.learning_rate:g}", percent(row.development), "kept" * row.kept]
+            for arm, rows in extras.learning_rates.items()
+            for row in rows
+        ),
+        right=(1, 2),
+    )
 
 
 def _outcome(results: Results) -> Iterator[str]:

@@ -123,6 +123,7 @@ def _config(options: SFTOptions, total: int, processes: int, work: Path) -> "SFT
         save_total_limit=1,
         logging_steps=1,  # averages over several steps would restart with a resumed run
         logging_nan_inf_filter=False,
+        ddp_find_unused_parameters=False,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=torch.cuda.is_available(),
