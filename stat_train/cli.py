@@ -98,6 +98,23 @@ def profile_of(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = Fa
         typer.echo(f"profile: {stages['profile'].path}")
 
 
+@app.command()
+def push(
+    recipe: Recipe,
+    arm: Annotated[str, typer.Argument(help="The trained arm, such as stat-sel.")],
+    repo_id: Annotated[str, typer.Argument(metavar="REPO_ID", help="Where to on the hub: you/name.")],
+    overrides: Overrides = None,
+    public: Annotated[bool, typer.Option("--public", help="Make a new repository public.")] = False,
+) -> None:
+    """Send a trained arm and its model card to the model hub. Nothing else ever does."""
+    from stat_train.pipeline import card
+    from stat_train.pipeline.steps import finished
+    from stat_train.recipe_file import read_recipe
+
+    read = read_recipe(recipe, overrides or ())
+    typer.echo(card.push(read, arm, repo_id, finished(read), public))
+
+
 app.add_typer(profile_app, name="profile")
 app.add_typer(tutor_app, name="tutor")
 app.add_typer(prompts_app, name="prompts")

@@ -4,6 +4,7 @@ from functools import partial
 
 from stat_train.data.jsonl import write_jsonl
 from stat_train.methods.training_set import TrainingSet
+from stat_train.pipeline.card import write_card
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import START, Method, Recipe
@@ -62,6 +63,8 @@ def _train(arm: Method, options: SFTOptions, work: Work) -> None:
     start = model_folder(student)
     sft(start, rows, student_prompt(student, start), options, work.stage.file("model"), forbidden)
     work.stage.finish(["model"], counts={"pairs": len(rows)})
+    if work.stage.arm == arm:  # not one of several rates
+        write_card(work.recipe, arm, {**work.given, work.stage.title: work.stage})
 
 
 def _evaluate(arm: str, split: str, work: Work) -> None:

@@ -16,9 +16,9 @@ from stat_train.pipeline.metacognition import shown_responses, taxonomy_of
 from stat_train.pipeline.opening import open_prompts, open_teacher
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Work
-from stat_train.pipeline.steps import all_steps
+from stat_train.pipeline.steps import all_steps, finished
 from stat_train.recipe import DISCOVER, Recipe
-from stat_train.run import Run, Stage
+from stat_train.run import Stage
 from stat_train.student.response import Response
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.request import Estimate, RowUsage, TeacherRequest, TeacherResult
@@ -74,7 +74,7 @@ def estimate(recipe: Recipe) -> list[StageEstimate]:
     From the prompts as they would be rendered; where a stage's input is still to be made, from the
     largest it can be, as its `note` says. Raises UserError where the data cannot be read.
     """
-    done = _done(recipe)
+    done = finished(recipe)
     rows = []
     with open_teacher(recipe) as teacher:
         for step in all_steps(recipe):
@@ -129,18 +129,6 @@ def _figures(row: StageEstimate) -> list[int]:
 
 def _cells(figures: Sequence[int], usd: float | None) -> list[str]:
     return [*(f"{n:,}" for n in figures), "unknown" if usd is None else f"{usd:,.2f}"]
-
-
-def _done(recipe: Recipe) -> dict[str, Stage]:
-    """The finished stages that the run would use as they are."""
-    run = Run(recipe.folder)
-    done: dict[str, Stage] = {}
-    for step in all_steps(recipe):
-        if all(title in done for title in step.after):
-            stage = step.stage(run, done)
-            if stage.done:
-                done[step.title] = stage
-    return done
 
 
 def _discovery(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:

@@ -2,7 +2,6 @@
 
 import platform
 from collections.abc import Iterator, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from stat_train.data.atomic import atomic_file
 from stat_train.data.jsonl import read_jsonl
@@ -10,15 +9,16 @@ from stat_train.evaluation.paired import paired
 from stat_train.evaluation.scores import Scores, score
 from stat_train.grading.verdict import Verdict
 from stat_train.metacognition.profile import MissingSkillProfile
+from stat_train.pipeline.card import write_card
 from stat_train.pipeline.extras import extras_of
 from stat_train.pipeline.step import Step, Work
+from stat_train.pipeline.versions import versions
 from stat_train.recipe import START, Recipe
 from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
 from stat_train.report.results import Paired, ProfileRow, Results, SkillScore, SplitScore
 
 RESULTS, EXTRAS, PAGE = "results.json", "extras.json", "report.md"
 SHOWN = (RESULTS, PAGE, PROFILE_PICTURE, SKILLS_PICTURE)
-PACKAGES = ("stat-train", "torch", "transformers", "trl", "peft", "vllm", "openai", "math-verify")
 
 
 def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
@@ -39,6 +39,8 @@ def _report(work: Work) -> None:
     with atomic_file(work.stage.file(EXTRAS)) as file:
         file.write(extras.model_dump_json(indent=1).encode())
     write_report(work.stage.path, results, extras)
+    for arm in work.recipe.arms:
+        write_card(work.recipe, arm, work.given)
     drawn = [name for name in (PROFILE_PICTURE, SKILLS_PICTURE) if work.stage.file(name).exists()]
     work.stage.finish([RESULTS, EXTRAS, PAGE, *drawn], notes=extras.warnings)
 
@@ -59,7 +61,7 @@ def _results(work: Work) -> Results:
         ],
         profile=[ProfileRow(**row) for row in profile.rows()],
         timings={title: stage.manifest["seconds"] for title, stage in work.given.items() if stage.manifest},
-        versions={"python": platform.python_version()} | dict(_versions()),
+        versions={"python": platform.python_version()} | dict(versions()),
         seed=recipe.seed,
     )
 
@@ -100,11 +102,3 @@ def _comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
     yield from ((arm, START) for arm in recipe.arms)
     if "stat-sel" in recipe.arms:
         yield from (("stat-sel", arm) for arm in recipe.arms if arm != "stat-sel")
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in PACKAGES:
-        try:
-            yield package, version(package)
-        except PackageNotFoundError:
-            continue

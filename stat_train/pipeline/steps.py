@@ -16,6 +16,7 @@ from stat_train.pipeline.selection import select_step
 from stat_train.pipeline.step import Step
 from stat_train.pipeline.sweep import sft_steps
 from stat_train.recipe import START, Recipe
+from stat_train.run import Run, Stage
 
 
 def all_steps(recipe: Recipe) -> list[Step]:
@@ -40,6 +41,18 @@ def all_steps(recipe: Recipe) -> list[Step]:
     ]
     steps = [*before, *select, *start, *trained]
     return [*steps, report_step(recipe, steps)]
+
+
+def finished(recipe: Recipe) -> dict[str, Stage]:
+    """The finished stages that a run would use as they are, by title."""
+    run = Run(recipe.folder)
+    done: dict[str, Stage] = {}
+    for step in all_steps(recipe):
+        if all(title in done for title in step.after):
+            stage = step.stage(run, done)
+            if stage.done:
+                done[step.title] = stage
+    return done
 
 
 def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:

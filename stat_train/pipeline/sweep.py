@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stat_train.data.jsonl import write_jsonl
 from stat_train.pipeline.arms import DEVELOPMENT, accuracy, evaluate_step, sft_step
+from stat_train.pipeline.card import CARD, write_card
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import Method, Recipe
 from stat_train.student.fingerprint import CACHE
@@ -40,6 +41,7 @@ def _choice(recipe: Recipe, arm: Method, tried: list[Step]) -> Step:
         lambda sizes: f"the best of {rates} on the {DEVELOPMENT} split",
         arm=arm,
         needs={step.title: () for step in tried},
+        checks=("student", f"select {arm}"),
         options={"learning_rate": list(recipe.sft.rates)},
     )
 
@@ -57,11 +59,12 @@ def _choose(arm: str, work: Work) -> None:
         work.file(f"sft {trial(arm, best)}", "model"),
         model,
         copy_function=_link,
-        ignore=shutil.ignore_patterns(CACHE),
+        ignore=shutil.ignore_patterns(CACHE, CARD),
     )
     said = ", ".join(f"{rate:g} {scores[rate]:.1%}" for rate in rates)
     note = f"learning rate {best:g} kept; on the {DEVELOPMENT} split: {said}"
     work.stage.finish(["model", RATES], counts={"trainings": len(rates)}, notes=[note])
+    write_card(work.recipe, arm, {**work.given, work.stage.title: work.stage})
 
 
 def _link(source: str, target: str) -> None:

@@ -1,0 +1,145 @@
+"""The model card of a trained arm, and sending a trained arm to a model hub when asked."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from stat_train.data.atomic import atomic_file
+from stat_train.data.jsonl import read_jsonl
+from stat_train.errors import UserError
+from stat_train.intervals import wilson
+from stat_train.pipeline.versions import versions
+from stat_train.recipe import START, Recipe
+from stat_train.report.card import CardScore, ModelCard
+from stat_train.run import Stage
+from stat_train.student.fingerprint import CACHE
+from stat_train.training.sft import DONE
+
+CARD = "README.md"
+
+
+def write_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> Path:
+    """Write README.md into the model folder of `arm`, from the finished stages `given`, by title.
+
+    `sft ARM`, `select ARM` and `student` must be among them; what else is there (the profile, the
+    evaluations) is told too. The card is no output of its stage, so that scores can be added later.
+    """
+    path = given[f"sft {arm}"].file("model") / CARD
+    with atomic_file(path) as file:
+        file.write(model_card(recipe, arm, given).markdown().encode())
+    return path
+
+
+def model_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> ModelCard:
+    """What the finished stages say about the model of `arm`."""
+    select = _manifest(given[f"select {arm}"])
+    training = json.loads((given[f"sft {arm}"].file("model") / DONE).read_text())
+    [student] = read_jsonl(given["student"].file("student.jsonl"))
+    counts = select["counts"]
+    return ModelCard(
+        name=recipe.name,
+        arm=arm,
+        base=_base(recipe),
+        base_id=_hub_id(recipe),
+        teacher=recipe.teacher.logical_name,
+        data=_data(recipe),
+        pairs=counts["pairs"],
+        unique_questions=counts["unique"],
+        per_skill=counts.get("per_skill", {}),
+        hashes=_hashes(arm, given, student["fingerprint"]),
+        prompts={
+            task: digest for stage in given.values() for task, digest in _manifest(stage)["templates"].items()
+        },
+        options=_used(training["options"]),
+        steps=training["steps"],
+        scores=list(_scores(arm, given)),
+        notes=[*select["notes"], *_manifest(given[f"sft {arm}"])["notes"]],
+        versions=dict(versions()),
+    )
+
+
+def push(recipe: Recipe, arm: str, repo_id: str, given: Mapping[str, Stage], public: bool = False) -> str:
+    """Send the trained model of `arm`, with its card, to the repository `repo_id` of the hub; its URL.
+
+    The repository is made, private unless `public`, where it is not there. Raises UserError where the
+    arm is not trained or the hub refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    if f"sft {arm}" not in given:
+        raise UserError(f"{recipe.name}: {arm} is not trained with these options; run the recipe first")
+    folder = write_card(recipe, arm, given).parent
+    api = HfApi()
+    try:
+        url = api.create_repo(repo_id, private=not public, exist_ok=True)
+        api.upload_folder(
+            repo_id=repo_id,
+            folder_path=folder,
+            ignore_patterns=[CACHE],
+            commit_message=f"{recipe.name}: {arm}",
+        )
+    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(
+            f"{repo_id}: the hub refuses ({reason}); check the name, and log in with `hf auth login` "
+            "or set HF_TOKEN"
+        ) from error
+    return str(url)
+
+
+def _used(options: dict[str, Any]) -> dict[str, Any]:
+    return {k: v for k, v in options.items() if k != "lora" or options["method"] != "full"}
+
+
+def _hashes(arm: str, given: Mapping[str, Stage], fingerprint: str) -> dict[str, str]:
+    """sha256 of what the model came from; the selection's manifest names the profile it read."""
+    read = _manifest(given[f"select {arm}"])["inputs"]
+    found = {"base model (sha256)": fingerprint, "training set (sha256)": given[f"select {arm}"].hash}
+    if "profile" in read:
+        found["Missing-Skill-Profile (sha256)"] = read["profile"]
+    if "label" in read:
+        found["labelled pool and validation split (sha256)"] = read["label"]
+    return found
+
+
+def _scores(arm: str, given: Mapping[str, Stage]) -> Iterator[CardScore]:
+    for title, stage in given.items():
+        split = title.removeprefix(f"evaluate {arm}-")
+        before = given.get(f"evaluate {START}-{split}")
+        if split != title and before is not None:
+            share, n = _share(stage), _manifest(stage)["counts"]["rows_in"]
+            yield CardScore(split=split, accuracy=share, ci95=wilson(share, n), n=n, start=_share(before))
+
+
+def _share(stage: Stage) -> float:
+    counts = _manifest(stage)["counts"]
+    return float(counts["correct"] / counts["rows_out"])
+
+
+def _manifest(stage: Stage) -> dict[str, Any]:
+    assert stage.manifest is not None
+    return stage.manifest
+
+
+def _base(recipe: Recipe) -> str:
+    """The base model's name, without the folders of this machine."""
+    options = recipe.student
+    name = "SmolLM2-135M-Instruct" if options.model == "embedded" else options.model
+    name = Path(name).name if Path(name).expanduser().is_dir() else name
+    return f"{name} with adapter {options.adapter.name}" if options.adapter else name
+
+
+def _hub_id(recipe: Recipe) -> str:
+    model = recipe.student.model
+    if model == "embedded":
+        return "HuggingFaceTB/SmolLM2-135M-Instruct"
+    return "" if Path(model).expanduser().is_dir() else model
+
+
+def _data(recipe: Recipe) -> str:
+    if not recipe.data:
+        return "school arithmetic of the embedded domain"
+    pool = recipe.data.pool
+    return Path(pool).name if Path(pool).exists() else pool
