@@ -10,7 +10,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "stat_train"
 HEAVY = {
     *("torch", "transformers", "trl", "peft", "vllm", "datasets", "pandas", "openai", "scipy", "matplotlib"),
-    *("pyarrow", "numpy", "accelerate", "math_verify", "gguf", "huggingface_hub"),
+    *("pyarrow", "numpy", "accelerate", "math_verify", "gguf", "huggingface_hub", "rensa"),
 }
 LEVEL = {
     **dict.fromkeys(

@@ -1,8 +1,8 @@
 """What the recipe says about the arms' training sets."""
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from stat_train.options import Options
 
@@ -45,9 +45,61 @@ class RewritingOptions(Options):
     batch_size: int = Field(1, ge=1, description="solutions a request")
 
 
+class SynthesisOptions(Options):
+    """What all arms of new questions share, so that they differ in what is asked for and not in how."""
+
+    solutions: int = Field(3, ge=1, description="solutions of each new question")
+    min_votes: int = Field(
+        2, ge=1, description="solutions that must agree on the final answer; the others are dropped"
+    )
+    near_duplicate: float | None = Field(
+        0.8,
+        gt=0,
+        le=1,
+        description="similarity (Jaccard, runs of three words) from which a question repeats an earlier one "
+        "or a reference; none: equal questions only",
+    )
+    rounds: int = Field(
+        5, ge=1, description="the most rounds of asking, where a skill's yield falls short of its share"
+    )
+    temperature: float | None = Field(
+        0.7,
+        ge=0,
+        description="of new questions and solutions; above 0, so that solutions are independent; none: the "
+        "teacher's own",
+    )
+    batch_size: int = Field(1, ge=1, description="questions to solve in a request")
+
+    @model_validator(mode="after")
+    def _votes_can_be_had(self) -> Self:
+        if self.min_votes > self.solutions:
+            raise ValueError(
+                f"min_votes is {self.min_votes} and each question has {self.solutions} solutions; "
+                "lower min_votes or raise solutions"
+            )
+        return self
+
+
+class StatSynOptions(Options):
+    """STAT-Syn: new questions for each (difficult question, missing skill) (STAT §2.3)."""
+
+    references: int = Field(3, ge=1, description="training questions of the skill shown to the teacher")
+    questions: int = Field(2, ge=1, description="new questions a request")
+    draw: Literal["skill_map", "shared"] = Field("shared", description="the references, as in `stat_sel`")
+
+
+class LLM2LLMOptions(Options):
+    """The LLM2LLM-like control: variants of the failed questions themselves, no skills (arXiv 2403.15042)."""
+
+    questions: int = Field(2, ge=1, description="new questions a request, each request one failed question")
+
+
 class SelectionOptions(Options):
     """One size for every arm, so that arms differ in what they hold and not in how much."""
 
     size: int | None = Field(None, ge=1, description="pairs in every arm; none: as many as STAT-Sel draws")
     stat_sel: StatSelOptions = StatSelOptions()
     hard: HardOptions = HardOptions()
+    synthesis: SynthesisOptions = SynthesisOptions()
+    stat_syn: StatSynOptions = StatSynOptions()
+    llm2llm: LLM2LLMOptions = LLM2LLMOptions()

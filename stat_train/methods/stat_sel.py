@@ -57,7 +57,7 @@ def stat_sel(
             "the profile names no missing skill, so STAT-Sel has nothing to draw; leave stat-sel out of "
             "`arms`, or give harder validation questions"
         )
-    source = _Source(pool, options, seed, parents or {})
+    source = Source(pool, options, [seed, 1], parents or {})
     drawn: list[Draw] = []
     while not drawn or (size is not None and len(drawn) < size):
         hands = [draw for question, skill in pairs for draw in source.hand(question, skill)]
@@ -67,16 +67,16 @@ def stat_sel(
     return training_set("stat-sel", drawn if size is None else _thin(drawn, size), source.notes())
 
 
-class _Source:
-    """The pool as STAT-Sel draws from it."""
+class Source:
+    """The pool as STAT-Sel draws from it, and STAT-Syn its references."""
 
     def __init__(
-        self, pool: Sequence[Example], options: StatSelOptions, seed: int, parents: Mapping[Skill, str]
+        self, pool: Sequence[Example], options: StatSelOptions, seed: list[int], parents: Mapping[Skill, str]
     ) -> None:
         import numpy as np
 
         self.pool, self.options, self.parents = pool, options, parents
-        self.drawer = Drawer(len(pool), [seed, 1], unique=options.unique)
+        self.drawer = Drawer(len(pool), seed, unique=options.unique)
         self.rows = skill_rows(pool)
         self._labels = np.fromiter((len(example.skills) for example in pool), dtype=np.int64)
         self._has: dict[Skill, Any] = {}

@@ -19,16 +19,16 @@ MOST_DRAWS = 2000
 
 def synthesize(request: TutorRequest) -> Synthesize:
     """As many new questions as asked for that need the target skill, of the references' types where these
-    can need it."""
-    targets = list(request.of("skill"))
-    if len(targets) != 1:
+    can need it; without a target, of the references' types."""
+    targets = list(request.blocks.get("skill", ()))
+    if len(targets) > 1:
         raise RefusalError(f"block {targets[1]}: there are {len(targets)} skills; name one, the target")
-    wanted = vocabulary().own(targets[0])
+    wanted = vocabulary().own(targets[0]) if targets else ""
     if wanted is None:
         raise RefusalError(f"block {targets[0]}: no skill of the tutor's domain (school arithmetic)")
     references = request.of("reference_question")
     known = [understand(id, question) for id, question in references.items()]
-    draw = drawing("synthesize", request.sample, targets[0], *references.values())
+    draw = drawing("synthesize", request.sample, *targets, *references.values())
     new = _new_questions(wanted, request.count("n"), known, draw)
     return Synthesize(questions=[NewQuestion(question=question) for question in new])
 
@@ -71,14 +71,15 @@ def _new_questions(wanted: str, n: int, known: list[Problem], draw: Random) -> l
     taken = {problem.question for problem in known}
     new: list[str] = []
     for attempt in range(MOST_DRAWS):
-        kind = draw.choice(near if near and attempt < MOST_DRAWS // 4 else ordinary)
+        kind = draw.choice(near if near and (attempt < MOST_DRAWS // 4 or not wanted) else ordinary)
         problem = domain.problem(kind, draw.choice(kind.wordings), draw)
-        if wanted in problem.skills and problem.question not in taken:
+        if (not wanted or wanted in problem.skills) and problem.question not in taken:
             new.append(problem.question)
             taken.add(problem.question)
         if len(new) == n:
             return new
-    raise RefusalError(f"only {len(new)} of {n} new questions that need {wanted} can be found")
+    need = f" that need {wanted}" if wanted else ""
+    raise RefusalError(f"only {len(new)} of {n} new questions{need} can be found")
 
 
 def _turned(step: Step, draw: Random) -> Step:
