@@ -18,6 +18,7 @@ STAGES = {
     "answer": "Let the student answer the validation split.",
     "difficulty": "Find the questions that are difficult for the student.",
     "diagnose": "Let the teacher name the skills that each difficult answer lacks.",
+    "synthesize": "Let the teacher write the pairs of the arms of new questions.",
     "select": "Draw the training set of each arm.",
     "sft": "Train the student on each arm's set.",
     "evaluate": "Score the start and each arm on the evaluation splits.",

@@ -21,7 +21,12 @@ from stat_train.tutor.faults import TutorFaults
 
 DISCOVER = "discover"
 START = "start"
-Method = Literal["random", "balanced", "hard", "stat-sel"]
+DEVELOPMENT = "development"
+Method = Literal["random", "balanced", "hard", "llm2llm", "stat-sel", "stat-syn"]
+METHODS: tuple[Method, ...] = ("stat-sel", "stat-syn")
+"""The arms that follow the profile; the others are their controls."""
+SYNTHESIZED: tuple[Method, ...] = ("llm2llm", "stat-syn")
+"""The arms whose questions the teacher writes."""
 SEEDED = (("tutor",), ("sampling",), ("sft",), ("evaluation", "sampling"))
 
 

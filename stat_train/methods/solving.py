@@ -17,11 +17,12 @@ from stat_train.teacher.schemas import Solve
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """What `of` solutions of one question came to: the `solutions` that agree on `answer`, () where too
-    few do; `reason` says what became of the vote."""
+    """What `of` solutions of one question came to: `agreeing` of them give `answer` and are the
+    `solutions`, each text once; () where too few agree. `reason` says what became of the vote."""
 
     question_id: str
     of: int
+    agreeing: int
     answer: str
     solutions: tuple[str, ...]
     reason: str
@@ -83,12 +84,11 @@ def _vote(
     first, second = [n for _, n in [*ranked, (None, 0), (None, 0)][:2]]
     reason = f"{first} of {options.solutions} solutions agree"
     if first < options.min_votes or first == second:
-        return Vote(
-            id, options.solutions, "", (), f"{reason}, as many on another" if second == first else reason
-        )
-    agreeing = [place for place, group in enumerate(groups) if group == ranked[0][0]]
-    answer = solved[agreeing[0]][1] or ""
-    return Vote(id, options.solutions, answer, tuple(solved[place][0] for place in agreeing), reason)
+        reason += ", as many on another answer" if first == second else ""
+        return Vote(id, options.solutions, first, "", (), reason)
+    agreeing = [solved[place] for place, group in enumerate(groups) if group == ranked[0][0]]
+    texts = tuple(dict.fromkeys(text for text, _ in agreeing))
+    return Vote(id, options.solutions, first, agreeing[0][1] or "", texts, reason)
 
 
 def _fault(grader: Grader, part: Any, subject: str) -> str | None:

@@ -27,8 +27,8 @@ More = Callable[[Group, int], list[Call]]
 
 @dataclass(frozen=True, slots=True)
 class Synthesis:
-    """`pairs`: each kept question once for each of its agreeing solutions. Every question asked for is in
-    `pairs` or `rejected`, and counted in `yields`. `hits`: those that match a question of another split.
+    """`pairs`: each kept question once for each of its agreeing solutions that differ. Every question asked
+    for is in `pairs` or `rejected`, and counted in `yields`. `hits`: those that match one of another split.
 
     `unsolved` single solutions were no vote. Where anything is `owed`, the rest is not finished.
     """
@@ -170,7 +170,7 @@ class _Making:
                     self._lineage(question.id)
                     | {
                         "solution": number,
-                        "votes": len(vote.solutions),
+                        "votes": vote.agreeing,
                         "of": vote.of,
                         "answer": vote.answer,
                     },

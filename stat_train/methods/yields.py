@@ -11,6 +11,7 @@ from stat_train.methods.training_set import TrainingSet
 
 Why = Literal["invalid", "contaminated", "inconsistent", "duplicate"]
 MOST_NAMED = 5
+SPARE = 1.25
 MOST_AT_ONCE = 4
 """A later round asks for at most so many times the first round's questions."""
 
@@ -20,7 +21,7 @@ class Yield:
     """What became of the questions asked for one skill ("" for a method that knows none).
 
     `asked` = invalid + `valid`; `valid` = `contaminated` + inconsistent + `consistent`; `consistent` =
-    `duplicate` + `kept`. The `kept` questions have `pairs` agreeing solutions; `wanted` of these were needed.
+    `duplicate` + `kept`. `kept` questions have `pairs` different agreeing solutions; `wanted` were needed.
     """
 
     subject: str
@@ -50,13 +51,13 @@ class Yield:
         return math.ceil(self.wanted / pairs_a_request)
 
     def next_requests(self, pairs_a_request: int) -> int:
-        """As many as should fill what is missing, at the yield seen so far."""
+        """As many as should fill what is missing at the yield seen so far, and some to spare."""
         first = self.first_requests(pairs_a_request)
         if not self.short:
             return 0
         if not self.pairs:
             return first
-        return min(MOST_AT_ONCE * first, math.ceil(self.short * self.requests / self.pairs))
+        return min(MOST_AT_ONCE * first, math.ceil(SPARE * self.short * self.requests / self.pairs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,10 @@ from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.card import write_card
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
-from stat_train.recipe import START, Method, Recipe
+from stat_train.recipe import DEVELOPMENT, START, Method, Recipe
 from stat_train.run import Stage
 from stat_train.student.load import load_student, model_folder, student_prompt
 from stat_train.training.options import SFTOptions
-
-DEVELOPMENT = "development"
 
 
 def sft_step(recipe: Recipe, arm: Method, rate: float | None = None) -> Step:

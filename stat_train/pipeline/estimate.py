@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from stat_train.data.example import Example
@@ -15,8 +16,9 @@ from stat_train.pipeline.data import read_splits
 from stat_train.pipeline.metacognition import shown_responses, taxonomy_of
 from stat_train.pipeline.opening import open_prompts, open_teacher
 from stat_train.pipeline.rows import read_rows
-from stat_train.pipeline.step import Work
+from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.steps import all_steps, finished
+from stat_train.pipeline.synthesis_estimate import ask_for_new_questions
 from stat_train.recipe import DISCOVER, Recipe
 from stat_train.run import Stage
 from stat_train.student.response import Response
@@ -78,7 +80,7 @@ def estimate(recipe: Recipe) -> list[StageEstimate]:
     rows = []
     with open_teacher(recipe) as teacher:
         for step in all_steps(recipe):
-            guess = _GUESSES.get(step.name)
+            guess = partial(_new_questions, step) if step.name == "synthesize" else _GUESSES.get(step.name)
             listed = step.name == "taxonomy" and recipe.taxonomy != DISCOVER
             if guess is None or listed or step.title in done:
                 continue
@@ -106,7 +108,7 @@ def print_estimate(rows: Sequence[StageEstimate], model: str, console: "Console"
 
     console.print(f"What {model} would be asked; repairs are not in it.")
     table = Table(box=box.SIMPLE)
-    table.add_column("stage")
+    table.add_column("stage", no_wrap=True)
     for name in ("requests", "answered", "prompt tokens", "answer tokens", "USD"):
         table.add_column(name, justify="right")
     sums = [sum(figures) for figures in zip(*map(_figures, rows), strict=True)]
@@ -162,6 +164,10 @@ def _diagnoses(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator)
         note = f"{bound}; {note}" if note else bound
     diagnose(estimator, open_prompts(recipe), taxonomy, items, recipe.diagnosis)
     return note
+
+
+def _new_questions(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    return ask_for_new_questions(step, recipe, done, _splits(recipe, done), estimator)
 
 
 def _longest(ids: Iterable[str], recipe: Recipe) -> list[Response]:

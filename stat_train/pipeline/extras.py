@@ -6,12 +6,12 @@ from itertools import islice
 from stat_train.data.jsonl import read_jsonl
 from stat_train.metacognition.diagnosis import Diagnosis
 from stat_train.methods.training_set import TrainingSet
-from stat_train.pipeline.arms import DEVELOPMENT, accuracy
+from stat_train.pipeline.arms import accuracy
 from stat_train.pipeline.metacognition import shown_responses
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Work
 from stat_train.pipeline.sweep import RATES
-from stat_train.recipe import START, Recipe
+from stat_train.recipe import DEVELOPMENT, METHODS, START, SYNTHESIZED, Recipe
 from stat_train.report.extras import (
     DiagnosisExample,
     Extras,
@@ -20,6 +20,7 @@ from stat_train.report.extras import (
     TeacherBill,
     TrainingSetSummary,
     TriedRate,
+    YieldRow,
 )
 from stat_train.run import Stage
 
@@ -37,10 +38,16 @@ def extras_of(work: Work) -> Extras:
         warnings=list(training_warnings(recipe, work.given)),
         sets={arm: _summary(work, arm) for arm in recipe.arms},
         learning_rates={arm: _rates(work, arm) for arm in recipe.arms if len(recipe.sft.rates) > 1},
+        yields={arm: _yield(work, arm) for arm in recipe.arms if arm in SYNTHESIZED},
         teacher_bill=_bill(work),
         counts=list(_counts(work)),
         diagnoses=list(islice(_diagnosed(work), EXAMPLES)),
-        selected=list(islice(_selected(work), EXAMPLES)),
+        selected=[
+            example
+            for arm in METHODS
+            if arm in recipe.arms
+            for example in islice(_selected(work, arm), EXAMPLES)
+        ],
     )
 
 
@@ -89,6 +96,10 @@ def _rates(work: Work, arm: str) -> list[TriedRate]:
     return [TriedRate(**row) for row in read_jsonl(work.file(f"sft {arm}", RATES))]
 
 
+def _yield(work: Work, arm: str) -> list[YieldRow]:
+    return [YieldRow(**row) for row in read_jsonl(work.file(f"synthesize {arm}", "yield.jsonl"))]
+
+
 def _bill(work: Work) -> TeacherBill:
     bills = [TeacherBill(**usage) for usage in _each(work, "usage") if usage]
     dollars = [bill.usd for bill in bills]
@@ -131,13 +142,12 @@ def _diagnosed(work: Work) -> Iterator[DiagnosisExample]:
             )
 
 
-def _selected(work: Work) -> Iterator[SelectedExample]:
-    if "stat-sel" not in work.recipe.arms:
-        return
+def _selected(work: Work, arm: str) -> Iterator[SelectedExample]:
     questions = {example.id: example.question for example in work.split("validation")}
-    for row in TrainingSet.read(work.file("select stat-sel", "rows.jsonl")).rows:
+    rows = TrainingSet.read(work.file(f"select {arm}", "rows.jsonl")).rows
+    for row in list({row.question: row for row in reversed(rows)}.values())[::-1]:
         yield SelectedExample(
-            arm="stat-sel",
+            arm=arm,
             question=row.question,
             solution=row.solution,
             missing_skill=row.lineage["skill"],

@@ -24,6 +24,7 @@ from stat_train.pipeline.opening import (
     open_teacher,
     student_options,
     teacher_options,
+    template_hashes,
 )
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Sizes, Step, Work
@@ -49,7 +50,7 @@ def taxonomy_step(recipe: Recipe) -> Step:
         ),
         needs={"data": ("pool.jsonl",)},
         options={"discovery": recipe.discovery.model_dump(), "teacher": teacher_options(recipe).identity()},
-        templates=_hashes(recipe, "discover_skills", "cluster_skills"),
+        templates=template_hashes(recipe, "discover_skills", "cluster_skills"),
     )
 
 
@@ -73,7 +74,7 @@ def label_step(recipe: Recipe) -> Step:
             "teacher": teacher_options(recipe).identity(),
             "splits": splits,
         },
-        templates=_hashes(recipe, "label_skills"),
+        templates=template_hashes(recipe, "label_skills"),
     )
 
 
@@ -112,7 +113,7 @@ def diagnose_step(recipe: Recipe) -> Step:
         lambda sizes: f"at most {math.ceil(sizes['validation'] * requests):,} requests and repairs",
         needs={"label": VALIDATION, "taxonomy": (), "answer": (), "difficulty": ()},
         options={"diagnosis": recipe.diagnosis.model_dump(), "teacher": teacher_options(recipe).identity()},
-        templates=_hashes(recipe, "diagnose"),
+        templates=template_hashes(recipe, "diagnose"),
     )
 
 
@@ -172,7 +173,7 @@ def _label(work: Work) -> None:
             counts["off_list"] += sum(made.off_list.values())
             counts["named"] += made.named
         usage = asdict(teacher.usage)
-    _nothing_owed(work, owed)
+    nothing_owed(work, owed)
     write_jsonl(work.stage.file("quarantined.jsonl"), quarantined)
     outputs = [f"{split}.jsonl" for split in work.stage.identity["options"]["splits"]]
     work.stage.finish(
@@ -231,7 +232,7 @@ def _diagnose(work: Work) -> None:
     with open_teacher(work.recipe) as teacher:
         made = diagnose(teacher, open_prompts(work.recipe), taxonomy, items, work.recipe.diagnosis)
         usage = asdict(teacher.usage)
-    _nothing_owed(work, made.owed)
+    nothing_owed(work, made.owed)
     write_jsonl(work.stage.file("diagnoses.jsonl"), made.diagnoses)
     write_jsonl(work.stage.file("repeated.jsonl"), made.repeated)
     write_jsonl(work.stage.file("quarantined.jsonl"), made.quarantined)
@@ -265,12 +266,8 @@ def _make_profile(work: Work) -> None:
     work.stage.finish(["profile.json"], counts=counts)
 
 
-def _hashes(recipe: Recipe, *tasks: str) -> dict[str, str]:
-    prompts = open_prompts(recipe)
-    return {task: prompts.hash(task) for task in tasks}
-
-
-def _nothing_owed(work: Work, owed: Sequence[Unanswered]) -> None:
+def nothing_owed(work: Work, owed: Sequence[Unanswered]) -> None:
+    """Raises Unfinished where answers are owed: the stage is not done."""
     if owed:
         raise Unfinished(
             f"{work.stage.title}: {len(owed)} questions are owed ({owed[0].reason}); "

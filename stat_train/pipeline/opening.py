@@ -21,6 +21,12 @@ def open_prompts(recipe: Recipe) -> Prompts:
     return Prompts(recipe.prompts_dir)
 
 
+def template_hashes(recipe: Recipe, *tasks: str) -> dict[str, str]:
+    """What the answers of these tasks depend on."""
+    prompts = open_prompts(recipe)
+    return {task: prompts.hash(task) for task in tasks}
+
+
 def teacher_cache() -> Path:
     """The answers of all teachers, shared by all runs of this user."""
     return cache_folder() / "teacher.sqlite"

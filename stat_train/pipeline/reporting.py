@@ -13,7 +13,7 @@ from stat_train.pipeline.card import write_card
 from stat_train.pipeline.extras import extras_of
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.versions import versions
-from stat_train.recipe import START, Recipe
+from stat_train.recipe import METHODS, START, Recipe
 from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
 from stat_train.report.results import Paired, ProfileRow, Results, SkillScore, SplitScore
 
@@ -98,7 +98,10 @@ def _paired(arm: str, against: str, split: str, scores: Mapping[str, Mapping[str
 
 
 def _comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Every arm against the start, and STAT-Sel against each control."""
+    """Every arm against the start, and each method against the arms before it in this order: its controls,
+    then STAT-Sel, then STAT-Syn."""
     yield from ((arm, START) for arm in recipe.arms)
-    if "stat-sel" in recipe.arms:
-        yield from (("stat-sel", arm) for arm in recipe.arms if arm != "stat-sel")
+    methods = [arm for arm in METHODS if arm in recipe.arms]
+    controls = [arm for arm in recipe.arms if arm not in METHODS]
+    for place, method in enumerate(methods):
+        yield from ((method, other) for other in (*controls, *methods[:place]))

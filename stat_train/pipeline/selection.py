@@ -8,10 +8,11 @@ from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.methods.controls import balanced, hard, random_set
 from stat_train.methods.stat_sel import stat_sel
 from stat_train.methods.training_set import TrainingSet
+from stat_train.methods.yields import Yield, take
 from stat_train.pipeline.metacognition import taxonomy_of
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
-from stat_train.recipe import Method, Recipe
+from stat_train.recipe import SYNTHESIZED, Method, Recipe
 
 POOL_AND_VALIDATION = ("pool.jsonl", "validation.jsonl")
 NEEDS: dict[Method, tuple[str, ...]] = {
@@ -26,21 +27,47 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
     """The training set of one arm."""
     selection = recipe.selection
     own = {"stat-sel": selection.stat_sel, "hard": selection.hard}
-    size_from: tuple[str, ...] = () if selection.size else ("profile",)
+    needs: dict[str, tuple[str, ...]]
+    if arm in SYNTHESIZED:
+        needs = {f"synthesize {arm}": ("rows.jsonl", "yield.jsonl")}
+    else:
+        needs = {"label": POOL_AND_VALIDATION} | dict.fromkeys(NEEDS[arm], ())
     return Step(
         "select",
         partial(_select, arm),
         lambda sizes: f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws",
         arm=arm,
-        needs={"label": POOL_AND_VALIDATION} | dict.fromkeys((*NEEDS[arm], *size_from), ()),
-        options={
-            "size": selection.size,
-            "k": None if selection.size else selection.stat_sel.k,
-            "seed": recipe.seed,
-            "method": own[arm].model_dump() if arm in own else {},
-        },
+        needs=needs | dict.fromkeys(size_needs(recipe), ()),
+        options={**size_options(recipe), "method": own[arm].model_dump() if arm in own else {}},
         version=2,
     )
+
+
+def size_needs(recipe: Recipe) -> tuple[str, ...]:
+    """The stages that the number of pairs depends on."""
+    return () if recipe.selection.size else ("profile",)
+
+
+def size_options(recipe: Recipe) -> dict[str, int | None]:
+    """The options that the number of pairs, and the seed that which of them, depends on."""
+    selection = recipe.selection
+    return {
+        "size": selection.size,
+        "k": None if selection.size else selection.stat_sel.k,
+        "seed": recipe.seed,
+    }
+
+
+def pairs_in_every_arm(work: Work) -> int:
+    """The number of pairs. Raises UserError where the profile that should tell it is empty."""
+    selection = work.recipe.selection
+    size = selection.size or _pairs(work) * selection.stat_sel.k
+    if not size:
+        raise UserError(
+            "the profile names no missing skill, so there is no number of pairs to give every arm; set "
+            "`selection.size` and leave stat-sel out of `arms`, or give harder validation questions"
+        )
+    return size
 
 
 def _select(arm: Method, work: Work) -> None:
@@ -50,14 +77,11 @@ def _select(arm: Method, work: Work) -> None:
 
 
 def _training_set(arm: Method, work: Work) -> TrainingSet:
+    size = pairs_in_every_arm(work)
+    if arm in SYNTHESIZED:
+        return _of_new_questions(arm, work, size)
     recipe, pool = work.recipe, work.split("pool")
     options, seed = recipe.selection, recipe.seed
-    size = options.size or _pairs(work) * options.stat_sel.k
-    if not size:
-        raise UserError(
-            "the profile names no missing skill, so there is no number of pairs to give every arm; set "
-            "`selection.size` and leave stat-sel out of `arms`, or give harder validation questions"
-        )
     if arm == "random":
         return random_set(pool, size, seed=seed)
     if arm == "balanced":
@@ -71,6 +95,11 @@ def _training_set(arm: Method, work: Work) -> TrainingSet:
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
     parents = taxonomy_of(work).parents
     return stat_sel(profile.missing, questions, pool, options.stat_sel, size=size, seed=seed, parents=parents)
+
+
+def _of_new_questions(arm: Method, work: Work, size: int) -> TrainingSet:
+    made = TrainingSet.read(work.file(f"synthesize {arm}", "rows.jsonl"))
+    return take(made, read_rows(work.file(f"synthesize {arm}", "yield.jsonl"), Yield), size)
 
 
 def _pairs(work: Work) -> int:

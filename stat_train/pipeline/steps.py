@@ -1,7 +1,7 @@
 """All steps of a recipe, in the order in which they run."""
 
 from stat_train.errors import UserError
-from stat_train.pipeline.arms import DEVELOPMENT, evaluate_step
+from stat_train.pipeline.arms import evaluate_step
 from stat_train.pipeline.data import data_step, student_step
 from stat_train.pipeline.metacognition import (
     answer_step,
@@ -15,7 +15,8 @@ from stat_train.pipeline.reporting import report_step
 from stat_train.pipeline.selection import select_step
 from stat_train.pipeline.step import Step
 from stat_train.pipeline.sweep import sft_steps
-from stat_train.recipe import START, Recipe
+from stat_train.pipeline.synthesis import synthesize_step
+from stat_train.recipe import DEVELOPMENT, START, SYNTHESIZED, Method, Recipe
 from stat_train.run import Run, Stage
 
 
@@ -32,7 +33,9 @@ def all_steps(recipe: Recipe) -> list[Step]:
         diagnose_step(recipe),
         profile_step(recipe),
     ]
-    select = [select_step(recipe, arm) for arm in recipe.arms]
+    select = [
+        step for arm in recipe.arms for step in (*_synthesize_steps(recipe, arm), select_step(recipe, arm))
+    ]
     start = [evaluate_step(recipe, START, split) for split in splits]
     trained = [
         step
@@ -41,6 +44,10 @@ def all_steps(recipe: Recipe) -> list[Step]:
     ]
     steps = [*before, *select, *start, *trained]
     return [*steps, report_step(recipe, steps)]
+
+
+def _synthesize_steps(recipe: Recipe, arm: Method) -> list[Step]:
+    return [synthesize_step(recipe, arm)] if arm in SYNTHESIZED else []
 
 
 def finished(recipe: Recipe) -> dict[str, Stage]:
@@ -63,7 +70,8 @@ def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
     by_title = {step.title: step for step in steps}
     wanted = {step.title for step in steps if name in (step.name, step.title)}
     if not wanted:
-        raise UserError(f"{recipe.name}: nothing to {name}: `arms` is empty")
+        why = f"no arm of {', '.join(SYNTHESIZED)}" if name == "synthesize" else "`arms` is empty"
+        raise UserError(f"{recipe.name}: nothing to {name}: {why}")
     for step in reversed(steps):
         if step.title in wanted:
             wanted.update(step.after)

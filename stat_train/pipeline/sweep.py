@@ -6,10 +6,10 @@ from functools import partial
 from pathlib import Path
 
 from stat_train.data.jsonl import write_jsonl
-from stat_train.pipeline.arms import DEVELOPMENT, accuracy, evaluate_step, sft_step
+from stat_train.pipeline.arms import accuracy, evaluate_step, sft_step
 from stat_train.pipeline.card import CARD, write_card
 from stat_train.pipeline.step import Step, Work
-from stat_train.recipe import Method, Recipe
+from stat_train.recipe import DEVELOPMENT, Method, Recipe
 from stat_train.student.fingerprint import CACHE
 
 RATES = "learning_rates.jsonl"

@@ -55,6 +55,27 @@ class DiagnosisExample(Extra):
     reason: str = ""
 
 
+class YieldRow(Extra):
+    """What became of the questions that an arm asked the teacher for, for one skill (counts of questions).
+
+    Of those `asked`, `valid` came and could be used; `contaminated` ones ask a question of another split;
+    `consistent` ones have solutions that agree; `duplicate` ones repeat another; `kept` ones have `pairs`
+    agreeing solutions, of which `wanted` were needed.
+    """
+
+    subject: str
+    skill: str
+    wanted: int
+    requests: int
+    asked: int
+    valid: int
+    contaminated: int
+    consistent: int
+    duplicate: int
+    kept: int
+    pairs: int
+
+
 class SelectedExample(Extra):
     """A training row with its lineage: the skill it teaches and the failed question that called for it."""
 
@@ -69,7 +90,7 @@ class Extras(Extra):
     """Optional parts of a report; what is empty is left out of it.
 
     `name` is the run's; `student`, `teacher` and `data` describe each in a sentence; `commands` repeat
-    the run; `warnings` stand first and loud; `sets` and `learning_rates` are keyed by arm.
+    the run; `warnings` stand first and loud; `sets`, `yields` and `learning_rates` are keyed by arm.
     """
 
     name: str = ""
@@ -79,6 +100,7 @@ class Extras(Extra):
     commands: list[str] = []
     warnings: list[str] = []
     sets: dict[str, TrainingSetSummary] = {}
+    yields: dict[str, list[YieldRow]] = {}
     learning_rates: dict[str, list[TriedRate]] = {}
     teacher_bill: TeacherBill | None = None
     counts: list[StageCount] = []

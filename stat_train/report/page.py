@@ -28,6 +28,7 @@ from stat_train.report.wording import (
     points_interval,
     verdict,
 )
+from stat_train.report.yields import EXPLANATION, HEADERS, yield_rows
 
 PROFILE_PICTURE = "report-profile.png"
 SKILLS_PICTURE = "report-skills.png"
@@ -36,7 +37,9 @@ ARMS = {
     "random": "pairs drawn at random from the pool",
     "balanced": "pairs drawn evenly over skills, whatever the student lacks",
     "hard": "pairs of the kinds of question that the student got wrong, with no diagnosis of skills",
+    "llm2llm": "new pairs from the teacher: variants of the questions that the student got wrong, no skills",
     "stat-sel": "pairs drawn by missing skill: each (difficult question, missing skill) calls for its share",
+    "stat-syn": "new pairs from the teacher for each (difficult question, missing skill)",
 }
 
 
@@ -80,6 +83,7 @@ def _sections(results: Results, extras: Extras, drawn: bool) -> Iterator[str]:
     yield f"**{prose(headline(results))}**"
     yield from _setting(results, extras)
     yield from _profile(results, extras, drawn)
+    yield from _yields(extras)
     yield from _training_sets(extras)
     yield from _learning_rates(extras)
     yield from _outcome(results)
@@ -138,6 +142,20 @@ def _profile(results: Results, extras: Extras, drawn: bool) -> Iterator[str]:
             yield f"The teacher's reason:\n\n{fence(example.reason)}"
 
 
+def _yields(extras: Extras) -> Iterator[str]:
+    if not extras.yields:
+        return
+    yield "## New questions, and what became of them"
+    yield prose(EXPLANATION)
+    for arm, rows in extras.yields.items():
+        yield f"### {code(arm)}"
+        yield table(
+            ["skill", *HEADERS],
+            ([code(name, cell=True), *map(str, counts)] for name, counts in yield_rows(rows)),
+            right=range(1, 1 + len(HEADERS)),
+        )
+
+
 def _training_sets(extras: Extras) -> Iterator[str]:
     if not extras.sets and not extras.selected:
         return
@@ -161,7 +179,8 @@ def _training_sets(extras: Extras) -> Iterator[str]:
     for number, example in enumerate(extras.selected, start=1):
         yield f"### Lineage, example {number}: {code(example.arm)} teaches {code(example.missing_skill)}"
         yield f"The student lacked that skill in this question:\n\n{fence(example.difficult_question)}"
-        yield f"So this one was drawn to train on:\n\n{fence(example.question)}"
+        how = "written" if example.arm == "stat-syn" else "drawn"
+        yield f"So this one was {how} to train on:\n\n{fence(example.question)}"
         if example.solution:
             yield f"With its solution:\n\n{fence(example.solution)}"
 

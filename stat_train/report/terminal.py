@@ -9,7 +9,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stat_train.report.extras import Extras
+from stat_train.report.extras import Extras, YieldRow
 from stat_train.report.reading import cut_off
 from stat_train.report.results import START, Paired, ProfileRow, Results
 from stat_train.report.views import (
@@ -32,6 +32,7 @@ from stat_train.report.wording import (
     points_interval,
     verdict,
 )
+from stat_train.report.yields import ALL, SHORT_HEADERS, yield_rows
 
 TOP = 12
 LABEL_WIDTH = 32
@@ -46,17 +47,18 @@ def print_results(results: Results, extras: Extras | None = None, console: Conso
         console.print(
             Panel(Text(one_line(warning)), title="Warning", style="bold yellow", border_style="yellow")
         )
-    for part in tables(results):
+    for part in tables(results, extras):
         console.print()
         console.print(part)
     console.print()
 
 
-def tables(results: Results) -> list[RenderableType]:
+def tables(results: Results, extras: Extras | None = None) -> list[RenderableType]:
     """The tables of `print_results`; those without rows are left out."""
     parts: list[RenderableType] = []
     if results.profile:
         parts.append(profile_table(results.profile))
+    parts += [yield_table(arm, rows) for arm, rows in (extras.yields if extras else {}).items()]
     parts.append(accuracy_table(results))
     if results.paired:
         parts.append(paired_table(results.paired))
@@ -84,6 +86,20 @@ def profile_table(profile: Sequence[ProfileRow], top: int = TOP) -> RenderableTy
             Bar(1.0, 0.0, row.rate, color=START_COLOR if row.difficult < FEW else METHOD_COLOR),
         )
     return _with_note(table, _profile_note(rows[top:], rows[:top]))
+
+
+def yield_table(arm: str, rows: Sequence[YieldRow], top: int = TOP) -> RenderableType:
+    """What became of the questions an arm asked for, all together and by skill."""
+    table = _table(f"Yield of {arm}: what became of the questions that the teacher was asked for")
+    _label_column(table, "skill", width=28)
+    for header in SHORT_HEADERS:
+        table.add_column(header, justify="right", no_wrap=True)
+    shown = yield_rows(rows)
+    for name, counts in shown[: top + 1]:
+        table.add_row(_data(name), *map(str, counts), end_section=name == ALL)
+    left_out = len(shown) - top - 1
+    note = "pairs: kept questions, each with each of its agreeing solutions"
+    return _with_note(table, f"{note}; {left_out} more skills in the report" if left_out > 0 else note)
 
 
 def accuracy_table(results: Results) -> RenderableType:

@@ -59,9 +59,11 @@ def method_arm(results: Results) -> str | None:
 
 
 def control_arm(results: Results) -> str | None:
-    """The control that pictures set beside the method: "random", or else the first other trained arm."""
+    """The control that pictures set beside the method: "random", or else the first other trained arm, the
+    other method last."""
     others = [arm for arm in arm_order(results) if arm not in (START, method_arm(results))]
-    return "random" if "random" in others else next(iter(others), None)
+    others.sort(key=lambda arm: (arm != "random", arm == "stat-syn"))
+    return next(iter(others), None)
 
 
 def shown_arms(results: Results) -> list[str]:

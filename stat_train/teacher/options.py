@@ -109,9 +109,11 @@ class TeacherOptions(Options):
         return self.api_key_env or ("OPENAI_API_KEY" if urlsplit(url).hostname == OPENAI_HOST else "")
 
     def parameters(self, temperature: float | None = None) -> dict[str, Any]:
-        """The sampling parameters that are part of a request's identity."""
+        """The sampling parameters that are part of a request's identity; a request's own `temperature`
+        counts unless this teacher takes none."""
+        given = self.temperature is not None and temperature is not None
         return {
-            "temperature": self.temperature if temperature is None else temperature,
+            "temperature": temperature if given else self.temperature,
             "top_p": self.top_p,
             "max_tokens": self.max_tokens,
         }

@@ -1,0 +1,69 @@
+"""What an arm of new questions would ask of the teacher, before it asks."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+from stat_train.data.example import Example
+from stat_train.metacognition.asking import Asks
+from stat_train.methods.proposing import Call, propose
+from stat_train.methods.solving import solve
+from stat_train.pipeline.opening import open_grader, open_prompts
+from stat_train.pipeline.step import Step, Work
+from stat_train.pipeline.synthesis import requests_of
+from stat_train.recipe import Method, Recipe
+from stat_train.run import Stage
+
+Splits = Mapping[str, Sequence[Example]]
+DESCRIPTION = "x" * 80
+"""As long as a skill's description tends to be."""
+
+
+def ask_for_new_questions(
+    step: Step, recipe: Recipe, done: Mapping[str, Stage], splits: Splits, estimator: Asks
+) -> str:
+    """The first round of a `synthesize` step, asked of an estimator; what it leaves out or assumes."""
+    arm, options = cast(Method, step.arm), recipe.selection.synthesis
+    if all(title in done for title in step.needs):
+        wanted, questions, more = requests_of(arm, Work(recipe, done["label"], done))
+        pairs_a_request = questions * options.solutions
+        calls = [call for group, n in wanted.items() for call in more(group, math.ceil(n / pairs_a_request))]
+        assumed = ""
+    else:
+        questions, calls, assumed = _stand_ins(arm, recipe, splits)
+    prompts = open_prompts(recipe)
+    for _ in propose(estimator, prompts, calls, questions, options.temperature):
+        pass
+    alike = [call.references[n % len(call.references)] for call in calls for n in range(questions)]
+    new = [replace(example, id=str(n), question=f"{example.question} {n}") for n, example in enumerate(alike)]
+    with open_grader(recipe) as grader:
+        solve(estimator, prompts, grader, new, options)
+    return (
+        f"{assumed}as if no new question were lost and each were as long as its reference; what is lost is "
+        f"asked for again, in at most {options.rounds} rounds"
+    )
+
+
+def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[Call], str]:
+    """Requests of about the right number and length, before it is known what is missing."""
+    selection, validation = recipe.selection, splits["validation"]
+    if arm == "llm2llm":
+        questions, source, shown, skill = selection.llm2llm.questions, validation, 1, None
+    else:
+        own = selection.stat_syn
+        questions, source, shown = own.questions, splits["pool"], own.references
+        skill = {"id": "a_skill", "text": DESCRIPTION}
+    most = len(validation) * recipe.diagnosis.max_skills * selection.stat_sel.k
+    size = selection.size or most
+    calls = [
+        Call(
+            (source[place % len(source)].subject, ""),
+            tuple(source[(place + more) % len(source)] for more in range(shown)),
+            skill,
+            place // len(source),
+        )
+        for place in range(math.ceil(size / (questions * selection.synthesis.solutions)))
+    ]
+    at_most = "at most: as if every question were difficult and lacked as many skills as it may; "
+    return questions, calls, "" if selection.size else at_most
