@@ -123,7 +123,7 @@ app.add_typer(cache_app, name="cache")
 
 
 def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | None) -> "dict[str, Stage]":
-    from stat_train.pipeline import plan, run_recipe
+    from stat_train.pipeline import run_recipe
     from stat_train.recipe_file import read_recipe
 
     recipe = read_recipe(path, overrides or ())
@@ -132,8 +132,11 @@ def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | No
             return run_recipe(recipe, up_to)
         except KeyboardInterrupt as interrupt:
             raise Interrupted(f"{recipe.folder}: stopped; run the same command again to go on") from interrupt
-    for title, state, work in plan(recipe, up_to):
-        typer.echo(f"{title:30} {state:10} {work}")
+    from rich.console import Console
+
+    from stat_train.pipeline.forecast import forecast
+
+    forecast(recipe, up_to, Console())
     return {}
 
 
@@ -141,13 +144,18 @@ def _estimate(path: Path, overrides: list[str]) -> None:
     from rich.console import Console
 
     from stat_train.pipeline.estimate import estimate, print_estimate
+    from stat_train.pipeline.stand_ins import plannable
     from stat_train.recipe_file import read_recipe
 
     recipe = read_recipe(path, overrides)
-    if rows := estimate(recipe):
+    with plannable(recipe) as (planned, guessed):
+        rows = estimate(planned)
+    if rows:
         print_estimate(rows, recipe.teacher.model, Console())
     else:
         typer.echo(f"{recipe.name}: the teacher has nothing left to answer")
+    if guessed:
+        typer.echo(guessed)
 
 
 def main() -> None:

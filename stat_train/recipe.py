@@ -52,6 +52,9 @@ class DataOptions(Options):
     development: str | None = Field(None, description="to see whether a training ends below its start")
     evaluation: dict[str, str] = Field(min_length=1, description="a name and a source for each split")
     columns: Columns = Columns()
+    rows: dict[str, int] = Field(
+        {}, description="rows that splits have, to plan and estimate with while the hub is not in reach"
+    )
 
     @field_validator("evaluation")
     @classmethod
@@ -60,6 +63,12 @@ class DataOptions(Options):
             if name in ("pool", "validation", "development") or not re.fullmatch(r"[A-Za-z0-9_-]+", name):
                 raise ValueError(f"split {name!r}: choose another name, of letters, digits, - and _")
         return evaluation
+
+    @model_validator(mode="after")
+    def _rows_of_splits(self) -> Self:
+        if unknown := sorted(self.rows.keys() - self.sources.keys()):
+            raise ValueError(f"rows: no split {unknown[0]!r}; the splits are {', '.join(self.sources)}")
+        return self
 
     @property
     def sources(self) -> dict[str, str]:

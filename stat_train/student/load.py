@@ -8,7 +8,7 @@ from stat_train.errors import UserError
 from stat_train.hub import local_model
 from stat_train.student.adapter import adapted_student
 from stat_train.student.answering import Student
-from stat_train.student.embedded import embedded_student
+from stat_train.student.embedded import FOLDER, embedded_student
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.loading import load_tokenizer
 from stat_train.student.options import StudentOptions
@@ -17,6 +17,7 @@ from stat_train.student.server_engine import ServerStudent
 from stat_train.student.template import StudentTemplate
 from stat_train.student.transformers_engine import TransformersStudent
 from stat_train.student.vllm_engine import VllmStudent
+from stat_train.wheels import cache_folder
 
 
 def load_student(options: StudentOptions, model: Path | None = None) -> Student:
@@ -50,6 +51,23 @@ def model_folder(options: StudentOptions) -> Path:
             f"{options.adapter_sha256}; restore the folder, or name the fingerprint of the one you want"
         )
     return adapted_student(folder, options.adapter)
+
+
+def folder_here(options: StudentOptions) -> Path | None:
+    """A folder with the config.json of the student's model, if it is here already; nothing is fetched."""
+    if options.model == "embedded":
+        folder = cache_folder() / FOLDER
+        return folder if folder.is_dir() else None
+    if Path(options.model).expanduser().is_dir():
+        return Path(options.model).expanduser()
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        found = try_to_load_from_cache(options.model, "config.json")
+    except HFValidationError:
+        return None
+    return Path(found).parent if isinstance(found, str) else None
 
 
 def student_prompt(options: StudentOptions, folder: Path) -> StudentPrompt:

@@ -18,6 +18,9 @@ class StudentOptions(Options):
     adapter_sha256: str | None = Field(
         None, description="fingerprint of the adapter's folder; any other adapter is refused"
     )
+    parameters: float | None = Field(
+        None, gt=0, description="for the memory estimate, while config.json is not here to tell"
+    )
     template: Path | None = Field(None, description="none: prompts/student.jinja")
     plain: bool = Field(False, description="no chat template: for base models")
     engine: Literal["auto", "transformers", "vllm", "server"] = "auto"

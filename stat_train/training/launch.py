@@ -23,10 +23,10 @@ def launch(job: Job, config: Path) -> None:
     the same files, each of the others is to run the command that is printed.
     Raises UserError where the processes fail; what they said is on stderr.
     """
-    settings = _settings(config)
-    file = write_job(job, int(settings.get("num_processes", 1)))
+    given = settings(config)
+    file = write_job(job, int(given.get("num_processes", 1)))
     command = [*_accelerate(config), "-m", __name__, str(file)]
-    if int(settings.get("num_machines", 1)) > 1:
+    if int(given.get("num_machines", 1)) > 1:
         others = f"accelerate launch --config_file {config} --machine_rank N -m {__name__} {file.resolve()}"
         print(f"sft: on machine N = 1, 2, ... now run: {others}", file=sys.stderr, flush=True)
     done = subprocess.run(command, check=False)
@@ -70,20 +70,21 @@ def read_job(path: Path) -> Job:
     )
 
 
-def _accelerate(config: Path) -> list[str]:
-    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
-
-
-def _settings(config: Path) -> dict[str, Any]:
+def settings(config: Path) -> dict[str, Any]:
+    """What an accelerate config says. Raises UserError where it is none."""
     import yaml
 
     try:
-        settings = yaml.safe_load(config.read_text())
+        read = yaml.safe_load(config.read_text())
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"sft.accelerate {config}: cannot be read ({error})") from error
-    if not isinstance(settings, dict):
+    if not isinstance(read, dict):
         raise UserError(f"sft.accelerate {config}: no accelerate config; `accelerate config` writes one")
-    return settings
+    return read
+
+
+def _accelerate(config: Path) -> list[str]:
+    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", str(config)]
 
 
 def main(path: str) -> None:
