@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tiny_model import write_tiny_model
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 
@@ -42,3 +43,12 @@ def test_a_contestant_answers_all(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert found is not None
     assert found["wrong"] == 0
     assert found["seconds"] >= regime.ideal_s
+
+
+def test_sft_overhead(tmp_path: Path) -> None:
+    tiny = write_tiny_model(tmp_path / "tiny")
+    found = figures("sft_overhead.py", "--rows", "9", "--repeats", "1", "--batch", "4", "--model", str(tiny))
+    assert found["steps"] == 3
+    assert found["tokens"] > 0
+    assert found["ratio"] > 0
+    assert found["last_loss"]["stat_train"] == pytest.approx(found["last_loss"]["bare"], rel=0.2)

@@ -1,0 +1,38 @@
+"""stat_train's SFT: `sft_stat_train.py ROWS MODEL OUT BATCH THREADS [trl_loss]`; prints seconds as JSON.
+
+ROWS has `id`, `question` and `solution`. Preflight, the hashes of model and data, training and saving are
+timed. With `trl_loss` the trainer is TRL's own class, as on a GPU.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import datasets  # noqa: F401  (imported before the clock matters, as the bare script does)
+import torch  # noqa: F401
+import transformers  # noqa: F401
+from trl import SFTTrainer
+
+from stat_train.data.jsonl import read_jsonl
+from stat_train.student.load import student_prompt
+from stat_train.student.options import StudentOptions
+from stat_train.training import trainer
+from stat_train.training.options import SFTOptions
+from stat_train.training.sft import sft
+
+given, model, out, batch, threads = sys.argv[1:6]
+if sys.argv[6:] == ["trl_loss"]:
+    trainer.answer_loss_trainer = lambda: SFTTrainer
+
+started = time.perf_counter()
+rows = [SimpleNamespace(**row) for row in read_jsonl(Path(given))]
+prompt = student_prompt(StudentOptions(model=model), Path(model))
+options = SFTOptions(batch_size=int(batch), threads=int(threads), save_steps=1_000_000, save_dtype="float32")
+folder = sft(Path(model), rows, prompt, options, Path(out) / "model")
+seconds = time.perf_counter() - started
+
+loss = [row["loss"] for row in read_jsonl(folder / "loss.jsonl")]
+tokens = sum(len(prompt.training(row.question, row.solution)[0]) for row in rows)
+print(json.dumps({"seconds": seconds, "tokens": tokens, "steps": len(loss), "last_loss": loss[-1]}))
