@@ -121,3 +121,44 @@ def test_options_that_do_nothing_are_refused_and_unused_ones_change_no_identity(
     assert SFTOptions(accelerate=Path("x.yaml")).identity() == SFTOptions().identity()
     assert not {"packing", "attention", "use_kernels", "accelerate"} & SFTOptions().identity().keys()
     assert SFTOptions(packing=True).identity() != SFTOptions().identity()
+
+
+def without_end(prompt: StudentPrompt, question: str, solution: str) -> tuple[list[int], list[int]]:
+    ids, labels = StudentPrompt.training(prompt, question, solution)
+    return ids[:-1], labels[:-1]
+
+
+def masked(prompt: StudentPrompt, question: str, solution: str) -> tuple[list[int], list[int]]:
+    ids, _ = StudentPrompt.training(prompt, question, solution)
+    return ids, [MASKED] * len(ids)
+
+
+def another_prompt(prompt: StudentPrompt, question: str, solution: str) -> tuple[list[int], list[int]]:
+    return StudentPrompt.training(prompt, f"Please: {question}", solution)
+
+
+@pytest.mark.parametrize(
+    ("training", "more", "message"),
+    [
+        (masked, {}, "row 'r0': nothing of it would be learned"),
+        (without_end, {}, "row 'r0': its end of turn would not be learned"),
+        (another_prompt, {}, "row 'r0': the prompt trained on differs from the one evaluated"),
+        (None, {"forbidden_questions": ["Q3  XXX"]}, r"1 evaluation questions among its rows \(r3\)"),
+        (None, {"options": OPTIONS.model_copy(update={"max_length": 24})}, r"12 of 21 rows exceed .*\(r3, r5, "),
+        (None, {"rows": [*ROWS, SimpleNamespace(id="e", question="q", solution=" ")]}, "'e': field solution"),
+    ],
+    ids=["mask", "end", "template", "evaluation", "truncated", "empty"],
+)
+def test_what_would_spoil_a_packed_training_is_refused_before_it_starts(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, training, more: dict, message: str
+) -> None:
+    from stat_train.training import sft as module
+
+    prompt = StudentPrompt(load_tokenizer(tiny), asset("prompts/student_short.jinja"))
+    if training is not None:
+        monkeypatch.setattr(prompt, "training", lambda *given: training(prompt, *given))
+    monkeypatch.setattr(module, "train", lambda job: pytest.fail("it started"))
+    given = {"rows": ROWS, "options": OPTIONS, **more}
+    forbidden = more.get("forbidden_questions", ())
+    with pytest.raises(UserError, match=message):
+        module.sft(tiny, given["rows"], prompt, given["options"], tmp_path / "out", forbidden)

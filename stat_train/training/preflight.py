@@ -61,6 +61,10 @@ def check_tokenized(rows: Sequence[Row], tokenized: Sequence[Tokenized], prompt:
             )
         if not row.solution.strip() or len(learned) < 2:
             raise UserError(f"training set: row {row.id!r}: field solution is empty; give it or leave it out")
+        if all(label == MASKED for label in learned):
+            raise UserError(
+                f"training set: row {row.id!r}: nothing of it would be learned, its loss mask is empty"
+            )
         if learned[-1] != prompt.end_of_turn:
             raise UserError(f"training set: row {row.id!r}: its end of turn would not be learned")
         if learned != ids[len(evaluated) :]:
