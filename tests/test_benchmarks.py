@@ -9,6 +9,7 @@ import pytest
 from tiny_model import write_tiny_model
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+SHARED = Path(__file__).parents[2] / "shared" / "data"
 
 
 def figures(script: str, *arguments: str) -> dict:
@@ -52,3 +53,25 @@ def test_sft_overhead(tmp_path: Path) -> None:
     assert found["tokens"] > 0
     assert found["ratio"] > 0
     assert found["last_loss"]["stat_train"] == pytest.approx(found["last_loss"]["bare"], rel=0.2)
+
+
+def test_decontamination_scale(tmp_path: Path) -> None:
+    picture = tmp_path / "scale.png"
+    found = figures(
+        "decontamination_scale.py", "--rows", "2000", "--questions", "50", "--picture", str(picture)
+    )
+    assert (found["missed"], found["rows"]) == (0, 2000)
+    assert found["copies_found"] > 0.9
+    assert found["seconds"] > 0
+    assert found["peak_mb"] > 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs MATH and ASDiv in ../shared/data")
+def test_planted_leaks() -> None:
+    found = figures("planted_leaks.py", "--questions", "40", "--rows", "1000", "--data", str(SHARED))
+    recall = found["recall"]
+    assert [recall[name] for name in ("exact", "spacing_and_case", "latex_spelling")] == [1.0, 1.0, 1.0]
+    assert 0 < recall["names"] <= 1
+    assert 0 < recall["numbers"] <= 1
+    assert found["false_positive_rate"] < 0.05

@@ -32,6 +32,9 @@ def examples(*questions: str, prefix: str = "r") -> list[Example]:
         (r"an area of $5\text{ cm}^2$", "an area of 5 cm^2"),
         ("“Ａ”", '"a"'),
         ("**Find** it: 90°", r"find it: $90^\circ$"),
+        (r"$2^{3}5^{2}$", "$2^3 5^2$"),
+        (r"$\log_{2}8$", r"$\log_2 8$"),
+        ("1. x³\n2. x", "1. $x^3$\n2. $x$"),
     ],
 )
 def test_spellings_of_one_question_are_one(one: str, other: str) -> None:
@@ -43,6 +46,7 @@ def test_spellings_of_one_question_are_one(one: str, other: str) -> None:
     [
         ("1 2", "12"),
         ("x^{12}", "x^12y"),
+        ("x^{12}", "x^1 2"),
         (r"\frac{1}{23}", r"\frac{12}{3}"),
         ("2*3**2", "2*32"),
         ("3 - 4", "3 + 4"),
@@ -92,6 +96,21 @@ def test_near_rules_report_remove_or_are_off() -> None:
     assert rules(numbers="remove") == (["r1", "r2", "r3"], everything)
     assert rules(ngram_8="remove", numbers="off") == (["r3"], everything - {("r0", "numbers")})
     assert rules(ngram_8="off", numbers="off", ngram_13="off") == (["r0", "r1", "r2", "r3"], set())
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (r"Find $\frac{1}{2} + 3x$.", r"Find $\frac{13}{20} + 7x$."),
+        (r"Find $\frac12 x^2$.", r"Find $\frac{11}{20} x^{14}$."),
+        ("Where is (8,9)?", "Where is (182,397)?"),
+        ("The costs are 3, 5 and 9.", "The costs are 1,300, 12 and 7.5."),
+    ],
+)
+def test_numbers_are_seen_as_numbers_however_long_they_are(one: str, other: str) -> None:
+    cleaned = remove_contaminated(examples(one), {"test": examples(other)})
+    assert [hit.rule for hit in cleaned.hits] == ["numbers"]
+    assert not remove_contaminated(examples(one + " Why?"), {"test": examples(other)}).hits
 
 
 def test_ngrams_agree_with_a_plain_search() -> None:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Generic, Literal, Protocol, TypeVar
 
 from stat_train.data.ngrams import NgramIndex
-from stat_train.data.normalise import mask_numbers, normalise_readable, readable, words
+from stat_train.data.normalise import masked_key, normalise_readable, readable, words
 from stat_train.options import Options
 
 Rule = Literal["remove", "report", "off"]
@@ -28,8 +28,9 @@ Row = TypeVar("Row", bound=Question)
 class DecontaminationOptions(Options):
     """The near rules; a question equal after normalisation is always removed.
 
-    `numbers`: equal but for the numbers. `ngram_13`, `ngram_8`: 13 or 8 words in a row in common.
-    A domain generated from templates reports them: nearly every row is a variant of a test question.
+    `numbers`: equal but for the numbers (a list of them counts as one). `ngram_13`, `ngram_8`: 13 or 8 words
+    in a row in common. A domain generated from templates reports them: nearly every row is a variant of a
+    test question.
     """
 
     numbers: Rule = "report"
@@ -72,7 +73,8 @@ def remove_contaminated(
     ]
     keys = [normalise_readable(text) for _, _, text in questions]
     exact = _first_places(keys)
-    numbers = _first_places(map(mask_numbers, keys)) if options.numbers != "off" else {}
+    masked = (masked_key(text) for _, _, text in questions)
+    numbers = _first_places(masked) if options.numbers != "off" else {}
     token_lists = [words(text) for _, _, text in questions]
     ngrams = {
         rule: NgramIndex(token_lists, n)
@@ -91,7 +93,7 @@ def remove_contaminated(
             if key in exact:
                 matches = {"exact": exact[key]}
             else:
-                candidates = {"numbers": numbers.get(mask_numbers(key)) if numbers else None}
+                candidates = {"numbers": numbers.get(masked_key(text)) if numbers else None}
                 candidates |= {rule: found[place] for rule, found in near.items()}
                 matches = {rule: match for rule, match in candidates.items() if match is not None}
             row_hits = []

@@ -87,7 +87,8 @@ class DuplicateIndex:
 
 def _shingles(text: str) -> list[str]:
     tokens = TOKEN.findall(text)
-    return [" ".join(tokens[at : at + SHINGLE]) for at in range(max(1, len(tokens) - SHINGLE + 1))]
+    runs = zip(*(tokens[start:] for start in range(SHINGLE)), strict=False)
+    return list(map(" ".join, runs)) or [" ".join(tokens)]
 
 
 def _rows_a_band(threshold: float) -> int:

@@ -1,7 +1,7 @@
 """Which texts share n words in a row with an indexed one."""
 
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, repeat
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -53,12 +53,8 @@ class NgramIndex:
         import numpy as np
 
         lengths = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
-        number = self._ids.get
-        flat = np.fromiter(
-            (number(word, 0) for text in texts for word in (*text, "")),
-            dtype=np.int64,
-            count=int(lengths.sum()),
-        )
+        words = chain.from_iterable(chain(text, ("",)) for text in texts)
+        flat = np.fromiter(map(self._ids.get, words, repeat(0)), dtype=np.int64, count=int(lengths.sum()))
         return flat, np.repeat(np.arange(len(texts)), lengths)
 
     def _whole_windows(self, flat: "NDArray[np.int64]") -> "NDArray[np.int64]":

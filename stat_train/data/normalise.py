@@ -21,11 +21,15 @@ NO_COMMAND = frozenset(
 )
 FONT = re.compile(r"\\(?:text|textbf|textit|textrm|mathrm|mathbf|mathit|mbox|operatorname)\s*\{([^{}]*)\}")
 COMMAND = re.compile(r"\\([a-z]+)\*?|\\[\s!,;:()\[\]]|\\([$%&#_{}])|\$|~|\*\*(?=[a-z])|(?<=[a-z.:?!])\*\*")
+MARKUP = ("\\", "$", "~", "**")
+"""Without any of these neither FONT nor COMMAND matches."""
 COMMA_GROUP = re.compile(r"(?<=\d)(?:\{,\}|,)(?=\d{3}(?!\d))")
-SPACE = re.compile(r"\s+")
-SPACE_OUTSIDE_NUMBERS = re.compile(r"(?<!\d) | (?!\d)")
+SPACE_IN_NUMBERS = re.compile(r"(?<=\d) (?=\d)")
+SHORT_FRACTION = re.compile(r"\\frac ?(\d) ?(\d)")
+ONE_DIGIT_SCRIPT = re.compile(r"([\^_]) ?(?:\{ ?(\d) ?\}|(\d)) ?(?=\d)")
 LONE_BRACES = re.compile(r"\{(\w|\\[a-z]+)\}")
-NUMBER = re.compile(r"\d+(?:\.\d+)?")
+NUMBERS = re.compile(r"\d+(?:\.\d+)?(?:, ?\d+(?:\.\d+)?)*")
+WORD = re.compile(r"\\?[^\W\d_]+|\d+(?:\.\d+)?")
 TOKEN = re.compile(r"\\?[^\W\d_]+|\d+(?:\.\d+)?|[^\s\w]")
 ENDING = " .,;:?!"
 
@@ -35,15 +39,18 @@ def normalise_question(text: str) -> str:
 
     Unicode NFKC, case, white space (kept only between digits), `$` and other math delimiters, LaTeX
     spelling (`\\dfrac`, `\\left`, spacing, `\\text`, braces around one character), thousands' commas
-    and closing punctuation make no difference.
+    and closing punctuation make no difference. A script without braces is one digit, as in TeX.
     """
     return normalise_readable(readable(text))
 
 
 def normalise_readable(text: str) -> str:
     """`normalise_question` of a text that is `readable` already."""
-    key = SPACE_OUTSIDE_NUMBERS.sub("", text)
-    while (bare := LONE_BRACES.sub(r"\1", key)) != key:
+    if "^" in text or "_" in text:
+        text = ONE_DIGIT_SCRIPT.sub(r"\1\2\3 ", text)
+    apart = SPACE_IN_NUMBERS.sub("\0", text)
+    key = apart.replace(" ", "").replace("\0", " ")
+    while "{" in key and (bare := LONE_BRACES.sub(r"\1", key)) != key:
         key = bare
     return key.strip(ENDING)
 
@@ -54,18 +61,27 @@ def readable(text: str) -> str:
         text = SUPERSCRIPT.sub(lambda match: f"^{{{match[0].translate(SUPERSCRIPTS)}}}", text)
         text = unicodedata.normalize("NFKC", SYMBOL.sub(lambda match: f"{SYMBOLS[match[0]]} ", text))
         text = SYMBOL.sub(lambda match: f"{SYMBOLS[match[0]]} ", text)
-    text = COMMAND.sub(_command, FONT.sub(r" \1 ", text.casefold()))
-    return SPACE.sub(" ", COMMA_GROUP.sub("", text)).strip()
+    text = text.casefold()
+    if any(sign in text for sign in MARKUP):
+        text = COMMAND.sub(_command, FONT.sub(r" \1 ", text))
+    if "," in text:
+        text = COMMA_GROUP.sub("", text)
+    return " ".join(text.split())
 
 
-def mask_numbers(key: str) -> str:
-    """A normalised question with every number made the same."""
-    return NUMBER.sub("0", key)
+def masked_key(text: str) -> str:
+    """`normalise_readable` of a readable text with every number, or list of them, made the same.
+
+    A list counts as one since (182,397) can be read as a number. Numbers are masked while their braces
+    stand: \\frac{1}{2} has two, and \\frac{11}{20} too.
+    """
+    text = SHORT_FRACTION.sub(r"\\frac{\1}{\2}", text) if "\\frac" in text else text
+    return normalise_readable(NUMBERS.sub("0", text))
 
 
 def words(text: str) -> list[str]:
     """Words, numbers and LaTeX commands of a readable text, without punctuation."""
-    return [token for token in TOKEN.findall(text) if token[-1].isalnum()]
+    return WORD.findall(text)
 
 
 def _command(match: re.Match[str]) -> str:

@@ -36,7 +36,9 @@ def data_step(recipe: Recipe) -> Step:
         "grader": recipe.grader,
         "gold": recipe.difficulty.method == "gold",
     }
-    return Step("data", _make_data, _plan_data, options=options, files=files | grader_files(recipe))
+    return Step(
+        "data", _make_data, _plan_data, options=options, files=files | grader_files(recipe), version=2
+    )
 
 
 def split_sizes(recipe: Recipe) -> dict[str, int]:
