@@ -114,12 +114,34 @@ def test_a_folder_in_hub_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     )
     columns = Columns(question="problem")
     assert [e.question for e in read_examples(f"{folder}:hard@test", columns)] == ["hard test?"]
+    both = [e.question for e in read_examples(f"{folder}:*@test", columns)]
+    assert both == ["easy test?", "hard test?"]
+    parts = [read_examples(f"{folder}:*@test[{part}]", columns) for part in ("0:1", "1:")]
+    assert sorted(e.question for part in parts for e in part) == both
+    assert [len(part) for part in parts] == [1, 1]
+    with pytest.raises(UserError, match="that part of its 2 rows is empty"):
+        read_examples(f"{folder}:*@test[2:]", columns)
     with pytest.raises(UserError, match=r"several splits \(train, test\); name one"):
         read_examples(f"{folder}:hard", columns)
+    with pytest.raises(UserError, match="no split 'dev'; splits there: train, test"):
+        read_examples(f"{folder}:*@dev", columns)
     with pytest.raises(UserError, match="no split 'dev'; splits there: train, test"):
         read_examples(f"{folder}:hard@dev", columns)
     with pytest.raises(UserError, match="cannot be loaded"):
         read_examples(f"{folder}:other@test", columns)
+
+
+def test_parts_of_a_hub_data_set_share_no_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    (tmp_path / "set").mkdir()
+    rows = [{"question": f"question {i % 30}", "level": i} for i in range(40)]  # ten of them twice
+    jsonl(tmp_path / "set" / "train.jsonl", rows)
+    for cut in range(1, 38):
+        parts = [read_examples(f"{tmp_path / 'set'}@train[{part}]") for part in (f":{cut}", f"{cut}:")]
+        assert sum(map(len, parts)) == 40
+        assert not {e.question for e in parts[0]} & {e.question for e in parts[1]}
+    assert [e.question for e in parts[0]] != sorted(e.question for e in parts[0])
 
 
 BAD = [

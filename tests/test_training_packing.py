@@ -144,7 +144,11 @@ def another_prompt(prompt: StudentPrompt, question: str, solution: str) -> tuple
         (without_end, {}, "row 'r0': its end of turn would not be learned"),
         (another_prompt, {}, "row 'r0': the prompt trained on differs from the one evaluated"),
         (None, {"forbidden_questions": ["Q3  XXX"]}, r"1 evaluation questions among its rows \(r3\)"),
-        (None, {"options": OPTIONS.model_copy(update={"max_length": 24})}, r"12 of 21 rows exceed .*\(r3, r5, "),
+        (
+            None,
+            {"options": OPTIONS.model_copy(update={"max_length": 24})},
+            r"12 of 21 rows exceed .*\(r3, r5, ",
+        ),
         (None, {"rows": [*ROWS, SimpleNamespace(id="e", question="q", solution=" ")]}, "'e': field solution"),
     ],
     ids=["mask", "end", "template", "evaluation", "truncated", "empty"],

@@ -1,6 +1,7 @@
 """A user's data set, whatever its format, as Examples; each defect is one line that a user can act on."""
 
 import csv
+import hashlib
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,9 +12,14 @@ from typing import Any
 from stat_train.data.columns import Columns, content_id, example_from_row
 from stat_train.data.example import Example
 from stat_train.data.jsonl import numbered_rows
+from stat_train.data.normalise import normalise_question
 from stat_train.errors import UserError
 
-HUB_SOURCE = re.compile(r"(?P<name>[^@]+?)(?::(?P<config>[^:@/\\]+))?(?:@(?P<split>[^@:/\\]+))?")
+HUB_SOURCE = re.compile(
+    r"(?P<name>[^@]+?)(?::(?P<config>[^:@/\\]+))?(?:@(?P<split>[^@:/\\\[\]]+))?"
+    r"(?:\[(?P<first>\d+)?:(?P<end>\d+)?\])?"
+)
+ALL = "*"
 SUFFIXES = (".jsonl", ".ndjson", ".parquet", ".csv")
 
 
@@ -23,9 +29,11 @@ def read_examples(
     """All rows of a data set, in order.
 
     `source` is a .jsonl, .parquet or .csv file, or `name[:config][@split]`, where `name` is a
-    data set on the Hugging Face hub or a folder in the hub's layout. `split_name` is what the
-    recipe calls these rows; it stands in the messages. Raises UserError, naming the file, the row
-    (from 1; for JSONL the line), the field and the mend.
+    data set on the Hugging Face hub or a folder in the hub's layout, and the config `*` is all of them.
+    A part `[first:end]` behind it is of an even mixture, in an order fixed by the questions' text: parts
+    that do not overlap share no question. `split_name` is what the recipe calls these rows; it stands in the
+    messages. Raises UserError, naming the file, the row (from 1; for JSONL the line), the field and the
+    mend.
     """
     columns = columns or Columns()
     where, kind, rows = _open(str(source))
@@ -66,7 +74,12 @@ def read_examples(
             f"{split_name}: {where}: field '{fields['solution']}': no row marks its answer by "
             f"{columns.answer_from}; check columns.answer_from"
         )
-    return examples
+    part = HUB_SOURCE.fullmatch(str(source)) if kind == "row" and not Path(source).is_file() else None
+    if part is None or not (part["first"] or part["end"]):
+        return examples
+    if chosen := _part(examples, int(part["first"] or 0), int(part["end"]) if part["end"] else None):
+        return chosen
+    raise UserError(f"{split_name}: {where}: that part of its {len(examples)} rows is empty")
 
 
 def _open(source: str) -> tuple[str, str, Iterator[tuple[int, Mapping[str, Any]]]]:
@@ -116,8 +129,18 @@ def _hub_rows(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     match = HUB_SOURCE.fullmatch(source)
     if match is None:
         raise UserError(f"{source}: neither a file nor name[:config][@split]; check the path")
-    name, config, split = match["name"], match["config"], match["split"]
-    return enumerate(_load_from_hub(source, name, config, split), start=1)
+    return enumerate(_load_from_hub(source, match["name"], match["config"], match["split"]), start=1)
+
+
+def _part(examples: list[Example], first: int, end: int | None) -> list[Example]:
+    """Examples `first` to `end` in the order of their questions' hashes; equal questions stay together."""
+    keys = [hashlib.sha256(normalise_question(example.question).encode()).digest() for example in examples]
+    order = sorted(range(len(examples)), key=lambda i: keys[i])
+    starts: dict[bytes, int] = {}
+    for place, i in enumerate(order):
+        starts.setdefault(keys[i], place)
+    end = len(examples) if end is None else end
+    return [examples[i] for i in order if first <= starts[keys[i]] < end]
 
 
 def _load_from_hub(
@@ -134,11 +157,26 @@ def _load_from_hub(
         ) from error
     path = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
     try:
+        if config == ALL:
+            configs = datasets.get_dataset_config_names(path)
+            return [
+                row
+                for one in configs
+                for row in _chosen(datasets.load_dataset(path, one), source, name, split)
+            ]
         splits = datasets.load_dataset(path, config)
+    except UserError:
+        raise
     except Exception as error:  # the library raises many kinds, of the network, the folder and the files
         raise UserError(
             f"{source}: cannot be loaded: {_first_line(error)}; check name[:config][@split]"
         ) from error
+    return _chosen(splits, source, name, split)
+
+
+def _chosen(
+    splits: Mapping[str, Iterable[Mapping[str, Any]]], source: str, name: str, split: str | None
+) -> Iterable[Mapping[str, Any]]:
     if split is None and len(splits) > 1:
         raise UserError(
             f"{source}: several splits ({', '.join(splits)}); name one, as {name}@{next(iter(splits))}"
@@ -146,8 +184,7 @@ def _load_from_hub(
     chosen = split or next(iter(splits))
     if chosen not in splits:
         raise UserError(f"{source}: no split '{chosen}'; splits there: {', '.join(splits)}")
-    rows: Iterable[Mapping[str, Any]] = splits[chosen]
-    return rows
+    return splits[chosen]
 
 
 def _first_line(error: Exception) -> str:

@@ -23,17 +23,24 @@ def forecast(recipe: Recipe, up_to: str | None, console: "Console") -> None:
     """
     with plannable(recipe) as (planned, guessed):
         steps = plan(planned, up_to)
+        width = max(len(title) for title, _, _ in steps)
         for title, state, work in steps:
-            console.print(f"{title:30} {state:10} {work}", highlight=False, markup=False, soft_wrap=True)
+            console.print(
+                f"{title:{width}}  {state:9}  {work}", highlight=False, markup=False, soft_wrap=True
+            )
         if guessed:
-            console.print(f"\n{guessed}", highlight=False, markup=False, soft_wrap=True)
+            _say(console, f"\n{guessed}")
         if any(title.startswith("sft ") and state != "current" for title, state, _ in steps):
             console.print()
             for line in memory_lines(recipe):
-                console.print(line, highlight=False, markup=False, soft_wrap=True)
+                _say(console, line)
         if up_to is None and (rows := estimate(planned)):
             console.print()
             print_estimate(rows, recipe.teacher.model, console)
+
+
+def _say(console: "Console", line: str) -> None:
+    console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def memory_lines(recipe: Recipe) -> Iterator[str]:
