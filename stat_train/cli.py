@@ -1,5 +1,6 @@
 """The command line: thin, and quick to start, since each command imports what it needs."""
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -127,6 +128,11 @@ def _run(path: Path, overrides: list[str] | None, dry_run: bool, up_to: str | No
     from stat_train.recipe_file import read_recipe
 
     recipe = read_recipe(path, overrides or ())
+    if "LOCAL_RANK" in os.environ and os.environ.get("WORLD_SIZE", "1") != "1":
+        raise UserError(
+            "stat-train is one process and starts those of a training itself: give your accelerate config as "
+            "sft.accelerate=FILE instead of launching stat-train with it"
+        )
     if not dry_run:
         try:
             return run_recipe(recipe, up_to)

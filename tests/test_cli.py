@@ -85,6 +85,16 @@ def test_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path: Path) -> None
     assert {path.name for path in tmp_path.iterdir()} <= {"cache"}  # the teacher's answers, looked at
 
 
+def test_under_a_launcher_it_says_how_training_is_launched(monkeypatch, capsys) -> None:
+    for name, value in {"LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["stat-train", "sft", "recipes/smoke.yaml"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 2
+    assert "sft.accelerate=FILE" in capsys.readouterr().err
+
+
 def test_a_stage_alone_runs_what_it_needs_and_says_where_it_stands(cli) -> None:
     said = cli("label", "recipes/smoke.yaml", "tutor.pool=8", "evaluation.per_skill=false")
     folder = Path(said.strip().removeprefix("label: "))

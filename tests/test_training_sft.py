@@ -224,6 +224,12 @@ def test_options_that_cannot_be_are_refused(tiny, prompt, tmp_path: Path) -> Non
         SFTOptions(keep_adapter=True)
     with pytest.raises(UserError, match="qlora needs a CUDA GPU"):
         sft(tiny, ROWS, prompt, SFTOptions(method="qlora"), tmp_path / "out")
+    with pytest.raises(UserError, match="use_kernels needs the package kernels; pip install kernels"):
+        sft(tiny, ROWS, prompt, SFTOptions(use_kernels=True), tmp_path / "out")
+    with pytest.raises(UserError, match=r"(?i)flash.*install it, or change the option"):
+        sft(tiny, ROWS, prompt, SFTOptions(attention="flash_attention_2"), tmp_path / "out")
+    with pytest.raises(UserError, match="one training takes one rate"):
+        sft(tiny, ROWS, prompt, SFTOptions(learning_rate=(1e-3, 1e-4)), tmp_path / "out")
 
 
 @pytest.mark.parametrize("num_items", [None, 5])

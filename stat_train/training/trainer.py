@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -132,8 +133,6 @@ def _config(options: SFTOptions, total: int, processes: int, work: Path) -> "SFT
 
 
 def _load(model: Path, options: SFTOptions) -> Any:
-    import torch
-
     more: dict[str, Any] = {}
     if options.attention:
         more["attn_implementation"] = options.attention
@@ -143,22 +142,29 @@ def _load(model: Path, options: SFTOptions) -> Any:
         if not is_kernels_available():
             raise UserError("sft.use_kernels needs the package kernels; pip install kernels, or leave it out")
         more["use_kernels"] = True
-    if options.method != "qlora":
-        return load_model(model, options.dtype, **more)
-    if not torch.cuda.is_available():
-        raise UserError("sft.method qlora needs a CUDA GPU; choose lora or full")
+    if options.method == "qlora":
+        more["quantization_config"] = _nf4()
+    try:
+        return load_model(model, "bfloat16" if options.method == "qlora" else options.dtype, **more)
+    except ImportError as error:
+        raise UserError(f"sft: {str(error).splitlines()[0]}; install it, or change the option") from error
+
+
+def _nf4() -> Any:
+    """4-bit weights as in QLoRA (arXiv 2305.14314)."""
+    import torch
     from transformers import BitsAndBytesConfig
 
-    quantized = BitsAndBytesConfig(
+    if not torch.cuda.is_available():
+        raise UserError("sft.method qlora needs a CUDA GPU; choose lora or full")
+    if find_spec("bitsandbytes") is None:
+        raise UserError("sft.method qlora needs bitsandbytes; pip install bitsandbytes")
+    return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_compute_dtype=torch.bfloat16,
         bnb_4bit_use_double_quant=True,
     )
-    try:
-        return load_model(model, "bfloat16", quantization_config=quantized, **more)
-    except ImportError as error:
-        raise UserError("sft.method qlora needs bitsandbytes; pip install bitsandbytes") from error
 
 
 def _lora(options: SFTOptions) -> Any:
