@@ -81,9 +81,29 @@ evaluation: {{sampling: {{max_tokens: 8}}}}
     return recipe
 
 
+def write_anew(body: Body, task: str, number: int) -> Say:
+    """New questions about words of their own, and solutions of them; each third solution is wrong."""
+    user = body["messages"][-1]["content"]
+    if task == "synthesize":
+        [skill] = re.findall(r'<skill id="([^"]+)">', user)
+        kind = next(kind for kind, its in SKILL.items() if its == skill)
+        stem = "".join(chr(ord("a") + int(digit)) for digit in str(number))
+        asked = [question(f"{first}{stem}o", kind, first == "k") for first in ("k", "z")]
+        return Say(json.dumps({"questions": [{"question": its["prompt"]} for its in asked]}))
+    answers = []
+    for id_, text in re.findall(r'<question id="([^"]+)">(.*?)</question>', user):
+        kind, first = re.findall(r"Choose the (\w+) of .*?: \(A\) (\w+)", html.unescape(text))[0]
+        right = first.endswith({"plural": "s", "past": "ed", "opposite": "less"}[kind])
+        key = "AB"[right == (body.get("seed") == 1)]
+        answers.append({"id": id_, "solution": f"The rule says so.\nThe answer is {key}.", "answer": key})
+    return Say(json.dumps({"answers": answers}))
+
+
 def teach(body: Body, number: int) -> Say:
     """The teacher: finds the skill by the word in the question."""
     task = body["response_format"]["json_schema"]["name"]
+    if task in ("synthesize", "solve"):
+        return write_anew(body, task, number)
     user = body["messages"][-1]["content"]
     blocks = [
         (tag, id_, html.unescape(text))

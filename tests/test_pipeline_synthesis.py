@@ -1,12 +1,15 @@
 """Arms of new questions in a run: their steps, files, tables and estimate, and too low a yield."""
 
 import json
+import re
 from collections import Counter
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from grammar_domain import teach, write_domain
 from rich.console import Console
+from scripted_server import ScriptedServer, serve
 from tiny_model import write_tiny_model
 
 from stat_train.data.jsonl import read_jsonl
@@ -214,6 +217,24 @@ def test_a_recipe_without_such_arms_has_no_such_step() -> None:
     assert not any(step.name == "synthesize" for step in all_steps(recipe))
     with pytest.raises(UserError, match="nothing to synthesize: no arm of llm2llm, stat-syn"):
         plan(recipe, "synthesize")
+
+
+def test_a_domain_of_two_subjects_without_mathematics(tiny: Path, tmp_path: Path) -> None:
+    recipe_file = write_domain(tmp_path)
+    with serve(ScriptedServer(teach)) as url:
+        overrides = [f"teacher.endpoint={url}", "teacher.model=scripted", f"student.model={tiny}"]
+        arms = ["arms=[stat-syn]", "selection.size=12", f"run_dir={tmp_path / 'run'}"]
+        stages = run_recipe(read_recipe(recipe_file, [*overrides, *arms]), "select")
+    rows = TrainingSet.read(stages["select stat-syn"].file("rows.jsonl")).rows
+    assert len(rows) == 12
+    assert {row.lineage["subject"] for row in rows} == {"nouns", "verbs"}
+    pool = {row["id"]: row for row in rows_of(stages, "label", "pool.jsonl")}
+    for row in rows:
+        shown = [pool[id] for id in row.lineage["references"]]
+        assert {reference["subject"] for reference in shown} == {row.lineage["subject"]}
+        ending = re.findall(rf"\({row.lineage['answer']}\) (\w+)", row.question)[0]
+        assert ending.endswith(("s", "ed", "less"))
+        assert (row.lineage["votes"], row.lineage["of"]) == (2, 3)
 
 
 def test_more_votes_than_solutions_are_refused_at_load(tmp_path: Path) -> None:
