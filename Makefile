@@ -8,7 +8,7 @@ STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer diagnose profile synthesize select sft evaluate warmup pilot pilot-variations check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile synthesize select sft evaluate warmup pilot pilot-variations check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,12 +39,14 @@ lint: setup ## check style and types
 label: setup ## label the questions of RECIPE with skills
 answer: setup ## let the student answer the validation split
 diagnose: setup ## name the skills that its difficult answers lack
+audit: setup ## label a sample twice: can the teacher's labels be trusted?
+agreement: setup ## compare the ways to find difficult questions with graded answers
 profile: setup ## build and show the Missing-Skill-Profile
 synthesize: setup ## let the teacher write the pairs of the arms of new questions
 select: setup ## draw the training set of each arm
 sft: setup ## train the student on each of them
 evaluate: setup ## score the start and each arm
-label answer diagnose profile synthesize select sft evaluate:
+label answer audit agreement diagnose profile synthesize select sft evaluate:
 	$(STAT) $@ $(RECIPE) $(SET)
 
 warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)

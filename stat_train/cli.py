@@ -89,6 +89,21 @@ for _name in STAGES:
     _stage_command(_name)
 
 
+def _aside_command(name: str, told: str) -> None:
+    def command(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = False) -> None:
+        if stages := _run(recipe, overrides, dry_run, name):
+            from stat_train.pipeline.asides import shown
+
+            typer.echo(shown(stages[name]))
+            typer.echo(f"{name}: {stages[name].path}")
+
+    app.command(name, help=told + " Runs what it needs first.")(command)
+
+
+_aside_command("audit", "Label a sample twice: agreement, names off the list, proposals for the taxonomy.")
+_aside_command("agreement", "Compare the ways to find difficult questions with the graded answers.")
+
+
 @profile_app.command("of", hidden=True)
 def profile_of(recipe: Recipe, overrides: Overrides = None, dry_run: DryRun = False) -> None:
     """Build the Missing-Skill-Profile of a recipe and show it. Runs what it needs first."""

@@ -101,7 +101,11 @@ def show_prompt(
 
 @prompts_app.command("check")
 def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
-    """Render every template with a real row: undefined names, missing blocks and answer fields."""
+    """Render every template with a real row: undefined names, missing blocks and answer fields.
+
+    Then render all that a run would ask, and compare the longest with teacher.context.
+    """
+    from stat_train.pipeline.context import check_context
     from stat_train.pipeline.opening import open_prompts
     from stat_train.pipeline.prompt_examples import prompt_contexts
     from stat_train.recipe_file import read_recipe
@@ -111,6 +115,8 @@ def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
     for task, context in prompt_contexts(read, 0).items():
         prompts.check(task, context)
         typer.echo(f"{task:16} ok  {prompts.path(task)}")
+    for line in check_context(read):
+        typer.echo(line)
 
 
 @cache_app.command()

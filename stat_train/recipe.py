@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from stat_train.data.columns import Columns
 from stat_train.data.decontamination import DecontaminationOptions
 from stat_train.difficulty.options import DifficultyOptions
+from stat_train.metacognition.audit import AuditOptions
 from stat_train.metacognition.diagnosis import DiagnosisOptions
 from stat_train.metacognition.discovery import DiscoveryOptions
 from stat_train.metacognition.labelling import LabellingOptions
@@ -105,6 +106,7 @@ class Recipe(Options):
     teacher: TeacherOptions = TeacherOptions()
     discovery: DiscoveryOptions = DiscoveryOptions()
     labelling: LabellingOptions = LabellingOptions()
+    audit: AuditOptions = Field(AuditOptions(), description="of the command `stat-train audit`")
     student: StudentOptions = StudentOptions()
     sampling: Sampling = Field(Sampling(), description="how the student answers the validation split")
     difficulty: DifficultyOptions = DifficultyOptions()

@@ -57,12 +57,14 @@ class Audit:
     """The audit's findings.
 
     `off_list_rate`: share of all names in the teacher's first answers that are not on the list, and
-    `off_list` those names; `left`: questions without two valid answers (of `asked`). Usage and proposals
+    `off_list` those names; `left`: questions without two valid answers (of `asked`); `owed`: of the two
+    labellings, those that did not come (transport). Usage and proposals
     rest on the labels that the examples have, or, where none has any, on the first of the two labellings.
     """
 
     asked: int
     left: int
+    owed: int
     agreement: Agreement
     off_list_rate: float
     off_list: dict[SkillKey, int]
@@ -105,6 +107,7 @@ def audit(
     return Audit(
         asked=len(asked),
         left=len(asked) - len(twice),
+        owed=sum(len(run.owed) for run in runs),
         agreement=agreement,
         off_list_rate=sum(off_list.values()) / max(1, sum(run.named for run in runs)),
         off_list=dict(off_list),

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from stat_train.data.example import Example
@@ -23,12 +24,11 @@ from stat_train.recipe import DISCOVER, Recipe
 from stat_train.run import Stage
 from stat_train.student.response import Response
 from stat_train.teacher.client import Teacher
-from stat_train.teacher.request import Estimate, RowUsage, TeacherRequest, TeacherResult
+from stat_train.teacher.request import BYTES_PER_TOKEN, Estimate, RowUsage, TeacherRequest, TeacherResult
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-BYTES_PER_TOKEN = 4
 DESCRIPTION = "x" * 80
 """As long as a skill's description tends to be, where the list is still to be discovered."""
 
@@ -39,7 +39,8 @@ class StageEstimate:
 
     Of `requests`, `cached` are answered already; tokens and `usd` are those of the others.
     `prompt_tokens` is a guess (four bytes a token), `completion_tokens_max` a bound; `usd`, with that
-    bound, is None where the price is unknown. `note` says what the figures leave out or assume.
+    bound, is None where the price is unknown. `note` says what the figures leave out or assume. `longest` is
+    the request with the longest prompt (`longest_tokens`), answered already or not.
     """
 
     stage: str
@@ -49,6 +50,8 @@ class StageEstimate:
     completion_tokens_max: int
     usd: float | None
     note: str
+    longest: TeacherRequest | None = None
+    longest_tokens: int = 0
 
 
 class _Estimator:
@@ -66,17 +69,22 @@ class _Estimator:
             total.prompt_tokens + more.prompt_tokens,
             total.completion_tokens_max + more.completion_tokens_max,
             None if total.usd is None or more.usd is None else total.usd + more.usd,
+            *max(
+                (more.longest, more.longest_tokens), (total.longest, total.longest_tokens), key=itemgetter(1)
+            ),
         )
         return [TeacherResult(None, "owed", "not asked", RowUsage())] * more.requests
 
 
-def estimate(recipe: Recipe) -> list[StageEstimate]:
+def estimate(recipe: Recipe, *, anew: bool = False) -> list[StageEstimate]:
     """One row for each stage that asks the teacher and is not done; nothing is sent or written.
+
+    With `anew`, a row for every stage, as if none were done.
 
     From the prompts as they would be rendered; where a stage's input is still to be made, from the
     largest it can be, as its `note` says. Raises UserError where the data cannot be read.
     """
-    done = finished(recipe)
+    done = {} if anew else finished(recipe)
     rows = []
     with open_teacher(recipe) as teacher:
         for step in all_steps(recipe):
@@ -96,6 +104,8 @@ def estimate(recipe: Recipe) -> list[StageEstimate]:
                     total.completion_tokens_max,
                     total.usd,
                     note,
+                    total.longest,
+                    total.longest_tokens,
                 )
             )
     return rows

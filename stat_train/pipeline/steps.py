@@ -2,6 +2,7 @@
 
 from stat_train.errors import UserError
 from stat_train.pipeline.arms import evaluate_step
+from stat_train.pipeline.asides import agreement_step, audit_step
 from stat_train.pipeline.data import data_step, student_step
 from stat_train.pipeline.metacognition import (
     answer_step,
@@ -67,6 +68,7 @@ def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
     steps = all_steps(recipe)
     if name is None:
         return steps
+    steps += [audit_step(recipe), agreement_step(recipe)]
     by_title = {step.title: step for step in steps}
     wanted = {step.title for step in steps if name in (step.name, step.title)}
     if not wanted:

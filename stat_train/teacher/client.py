@@ -7,8 +7,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
 
-import orjson
-
 from stat_train.errors import Interrupted, UserError
 from stat_train.progress import Bar, progress
 from stat_train.teacher.asking import ask_by_requests
@@ -23,9 +21,8 @@ from stat_train.teacher.in_process import Engine, ask_in_process
 from stat_train.teacher.limits import Endpoint
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
-from stat_train.teacher.rows import Rows, Tally, key_of
-from stat_train.teacher.sending import BYTES_PER_TOKEN, Sender
-from stat_train.teacher.structured import json_schema
+from stat_train.teacher.rows import Rows, Tally, key_of, prompt_tokens
+from stat_train.teacher.sending import Sender
 from stat_train.teacher.transport import TUTOR_URL, HttpTransport
 
 T = TypeVar("T")
@@ -95,18 +92,20 @@ class Teacher:
 
     def estimate(self, requests: Iterable[TeacherRequest]) -> Estimate:
         """What `ask` would send and cost at most, repairs aside. Sends nothing."""
-        count = 0
+        count, longest, most = 0, None, 0
         to_ask: dict[bytes, int] = {}
         for request in requests:
             count += 1
-            size = len(orjson.dumps([request.messages, json_schema(request.schema)]))
-            to_ask[key_of(self.options, request, request.messages, 0)] = size // BYTES_PER_TOKEN
+            size = prompt_tokens(request.messages, request.schema)
+            to_ask[key_of(self.options, request, request.messages, 0)] = size
+            if size > most:
+                longest, most = request, size
         for key in self._cache.get(list(to_ask)):
             del to_ask[key]
-        prompt_tokens = sum(to_ask.values())
-        completion_tokens = len(to_ask) * self.options.max_tokens
-        usd = self._price.usd(prompt_tokens, completion_tokens) if self._price else None
-        return Estimate(count, count - len(to_ask), prompt_tokens, completion_tokens, usd)
+        asked = sum(to_ask.values())
+        answered = len(to_ask) * self.options.max_tokens
+        usd = self._price.usd(asked, answered) if self._price else None
+        return Estimate(count, count - len(to_ask), asked, answered, usd, longest, most)
 
     async def _ask(self, requests: Iterable[TeacherRequest], label: str, bar: Bar) -> list[TeacherResult]:
         commits = Commits(self._cache, self._budget, self._run)

@@ -48,6 +48,9 @@ class TeacherOptions(Options):
     """None: not sent (models that reason accept only their own)."""
     top_p: float | None = Field(None, gt=0, le=1)
     max_tokens: int = Field(4096, ge=1)
+    context: int | None = Field(None, ge=16)
+    """Tokens of prompt and answer that the model takes together. A request over it, by a guess of four bytes
+    a token, is never sent; None: unknown, and only the endpoint says so."""
     max_in_flight: int = Field(64, ge=1)
     requests_per_minute: float | None = Field(None, gt=0)
     tokens_per_minute: float | None = Field(None, gt=0)

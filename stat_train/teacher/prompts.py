@@ -41,6 +41,11 @@ _TAG = re.compile(r"[a-z][a-z0-9_]*")
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
+def escaped(text: str) -> str:
+    """Text as it stands in a block."""
+    return text.translate(_ESCAPES)
+
+
 def block(text: str | int, tag: str, id: str) -> Markup:
     """`<tag id="id">escaped text</tag>`: the only way for data to enter a prompt. Whole numbers are text."""
     if not _TAG.fullmatch(tag):
@@ -51,7 +56,7 @@ def block(text: str | int, tag: str, id: str) -> Markup:
         text = str(text)
     if not isinstance(text, str):
         raise TypeError(f'block <{tag} id="{id}">: the text is {type(text).__name__}, not a string')
-    return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{text.translate(_ESCAPES)}</{tag}>')
+    return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{escaped(text)}</{tag}>')
 
 
 class Prompts:

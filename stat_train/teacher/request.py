@@ -6,6 +6,9 @@ from typing import Any, Literal, TypedDict
 
 from stat_train.teacher.schemas import Answer
 
+BYTES_PER_TOKEN = 4
+"""A guess, for prompts whose tokenizer is not at hand."""
+
 
 class Message(TypedDict):
     """One turn of a chat."""
@@ -86,7 +89,8 @@ class Usage:
 class Estimate:
     """What a list of requests would cost; tokens and `usd` count the `requests - cached` ones only.
 
-    `prompt_tokens` is a guess (four bytes a token); `completion_tokens_max` is a bound.
+    `prompt_tokens` is a guess (four bytes a token); `completion_tokens_max` is a bound. `longest` is the
+    request with the longest prompt, cached or not, and `longest_tokens` that prompt's.
     """
 
     requests: int
@@ -94,3 +98,5 @@ class Estimate:
     prompt_tokens: int
     completion_tokens_max: int
     usd: float | None
+    longest: TeacherRequest | None = None
+    longest_tokens: int = 0

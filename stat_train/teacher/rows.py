@@ -8,12 +8,21 @@ from functools import cache
 from itertools import islice
 from typing import Literal
 
+import orjson
+
 from stat_train.progress import Bar
 from stat_train.run.hashing import content_hash
 from stat_train.teacher.cache import Entry, request_key
 from stat_train.teacher.commits import Commits
 from stat_train.teacher.options import TeacherOptions
-from stat_train.teacher.request import Message, Reply, RowUsage, TeacherRequest, TeacherResult
+from stat_train.teacher.request import (
+    BYTES_PER_TOKEN,
+    Message,
+    Reply,
+    RowUsage,
+    TeacherRequest,
+    TeacherResult,
+)
 from stat_train.teacher.schemas import Answer
 from stat_train.teacher.structured import InvalidAnswerError, json_schema, parse
 
@@ -42,6 +51,11 @@ def key_of(
         request.sample,
         attempt,
     )
+
+
+def prompt_tokens(messages: Sequence[Message], schema: type[Answer]) -> int:
+    """A guess of what a prompt with its schema comes to: four bytes a token."""
+    return len(orjson.dumps([messages, json_schema(schema)])) // BYTES_PER_TOKEN
 
 
 def read_answer(reply: Reply, request: TeacherRequest, max_tokens: int) -> Answer:
@@ -206,10 +220,24 @@ class Rows:
         if self.hopeless:
             self._finish(row, "owed", self.hopeless)
             return False
+        if too_long := self._too_long(row):
+            reason = f"{row.fault}; asking again was {too_long}" if row.fault else too_long
+            self._finish(row, "quarantined", reason, refused=not row.attempt)
+            return False
         if row.attempt <= 1 or (self.options.retry_quarantined and not row.asked):
             return True
         self._finish(row, "quarantined", row.fault)
         return False
+
+    def _too_long(self, row: Row) -> str:
+        """Why the row exceeds the teacher's context, or ""."""
+        context, answer = self.options.context, self.options.max_tokens
+        if context is None or (prompt := prompt_tokens(row.messages, row.request.schema)) + answer <= context:
+            return ""
+        return (
+            f"not sent: about {prompt:,} prompt tokens and up to {answer:,} of the answer exceed "
+            f"teacher.context {context:,}"
+        )
 
     def _judge_cached(self, row: Row, replies: dict[bytes, Reply]) -> bool:
         if (reply := replies.get(row.key)) is None:

@@ -11,12 +11,11 @@ from stat_train.teacher.dialect import Dialect, about_format
 from stat_train.teacher.failures import LEAST_REFUSED, TransportError
 from stat_train.teacher.limits import Endpoint, Endpoints, Pace
 from stat_train.teacher.options import TeacherOptions
-from stat_train.teacher.request import Message, Reply, TeacherRequest
+from stat_train.teacher.request import BYTES_PER_TOKEN, Message, Reply, TeacherRequest
 
 BACKOFF_S, LONGEST_BACKOFF_S = 0.5, 30.0
 UNREACHABLE_ATTEMPTS = 3
 OWED_IN_A_ROW = 16
-BYTES_PER_TOKEN = 4
 UNCOUNTED_TOKENS = 64
 """Room in a reservation for what a server adds to a prompt (roles, a default system message)."""
 
