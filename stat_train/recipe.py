@@ -85,6 +85,59 @@ class EvaluationOptions(Options):
     per_skill: bool = Field(True, description="label the evaluation splits, to score each skill")
 
 
+class RoundsOptions(Options):
+    """Training, answering again, a new profile and the next set (STAT's continual setting); `rounds: 2` says
+    as much as `rounds: {n: 2}`. The first round is the run as it is without this section."""
+
+    n: int = Field(2, ge=2, description="rounds in all, the first included")
+    arm: Literal["random", "balanced", "hard", "stat-sel"] = Field(
+        "stat-sel", description="the arm that is trained on, one of `arms`, drawn from the pool"
+    )
+    validation: tuple[str, ...] = Field(
+        (),
+        description="`data:` only: a new validation source for each later round; none: the same questions "
+        "are answered again. `tutor:` always asks new ones",
+    )
+    replay: float = Field(
+        0.1, ge=0, lt=1, description="share of a later set that goes to skills that were forgotten"
+    )
+    train_from: Literal["last", "start"] = Field(
+        "last",
+        description="last: the weights of the round before, on the new set; start: the starting point, on "
+        "the sets of all rounds so far",
+    )
+    at_once: bool = Field(
+        False,
+        description="an arm of equal budget: one training on as many pairs as all rounds have together, "
+        "drawn by the first profile",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_number(cls, given: Any) -> Any:
+        return {"n": given} if isinstance(given, int) else given
+
+    @model_validator(mode="after")
+    def _one_source_a_round(self) -> Self:
+        if self.validation and len(self.validation) != self.n - 1:
+            raise ValueError(
+                f"rounds.validation has {len(self.validation)} sources for {self.n - 1} later rounds; name "
+                "one for each, or none to ask the same questions again"
+            )
+        return self
+
+    @property
+    def later_arms(self) -> tuple[str, ...]:
+        """The names of what is trained besides `arms`: the later rounds, and the arm of equal budget."""
+        rounds = [round_arm(self.arm, number) for number in range(2, self.n + 1)]
+        return (*rounds, f"{self.arm}-at-once") if self.at_once else tuple(rounds)
+
+
+def round_arm(arm: str, number: int) -> str:
+    """What `arm` is called as trained in a round."""
+    return arm if number == 1 else f"{arm}-round-{number}"
+
+
 class Recipe(Options):
     """What a run does. Exactly one of `data` (a user's files) and `tutor` (the embedded domain) is given.
 
@@ -114,6 +167,7 @@ class Recipe(Options):
     selection: SelectionOptions = SelectionOptions()
     arms: tuple[Method, ...] = ("random", "stat-sel")
     sft: SFTOptions = SFTOptions()
+    rounds: RoundsOptions | None = Field(None, description="none: one round")
     evaluation: EvaluationOptions = EvaluationOptions()
 
     @model_validator(mode="before")
@@ -151,6 +205,19 @@ class Recipe(Options):
             )
         return self
 
+    @model_validator(mode="after")
+    def _rounds_fit(self) -> Self:
+        rounds = self.rounds
+        if rounds is None:
+            return self
+        if rounds.arm not in self.arms:
+            raise ValueError(f"rounds.arm {rounds.arm} is not one of `arms`; add it there")
+        if rounds.validation and self.tutor:
+            raise ValueError("rounds.validation is for `data:`; `tutor:` makes new questions for every round")
+        if rounds.at_once and self.selection.size is None:
+            raise ValueError("rounds.at_once needs to know how many pairs a round has: set selection.size")
+        return self
+
     @property
     def near_rules(self) -> DecontaminationOptions:
         """Pool questions that are near one of another split: removed from real data, and only reported in
@@ -163,6 +230,19 @@ class Recipe(Options):
             if self.data
             else DecontaminationOptions()
         )
+
+    @property
+    def trained_arms(self) -> tuple[str, ...]:
+        """All that is trained and scored: the arms, then the later rounds."""
+        return (*self.arms, *(self.rounds.later_arms if self.rounds else ()))
+
+    def trained_from(self, arm: str) -> str:
+        """The arm whose weights the training of `arm` began with: the start, or the round before."""
+        if self.rounds and self.rounds.train_from == "last":
+            for number in range(2, self.rounds.n + 1):
+                if arm == round_arm(self.rounds.arm, number):
+                    return round_arm(self.rounds.arm, number - 1)
+        return START
 
     @property
     def folder(self) -> Path:

@@ -22,6 +22,7 @@ MUST_EXIST = (
 )
 MAY_BE_PATHS = (*MUST_EXIST, "student.model", "data.pool", "data.validation", "data.development")
 SPLITS = "data.evaluation"
+ROUNDS = "rounds.validation"
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -77,11 +78,19 @@ def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
     keys = [*MAY_BE_PATHS, *(f"{SPLITS}.{name}" for name in (splits if isinstance(splits, dict) else ()))]
     for key in keys:
         value = _get(tree, key)
-        if isinstance(value, str) and value and (folder / value).exists():
+        if value is not None:
             *parents, last = key.split(".")
             section = _get(tree, ".".join(parents)) if parents else tree
-            section[last] = str((folder / value).resolve())
+            section[last] = _seen_from(folder, value)
+    sources = _get(tree, ROUNDS)
+    if isinstance(sources, list):
+        tree["rounds"]["validation"] = [_seen_from(folder, source) for source in sources]
     return tree
+
+
+def _seen_from(folder: Path, value: Any) -> Any:
+    there = isinstance(value, str) and value and (folder / value).exists()
+    return str((folder / value).resolve()) if there else value
 
 
 def _override(tree: dict[str, Any], text: str) -> str:

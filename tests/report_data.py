@@ -55,6 +55,7 @@ def raw_results() -> dict[str, Any]:
             profile_row("carrying", 10, 25),
             profile_row("ratio", 15, 20),
         ],
+        "rounds": [],
         "timings": {"label": 4.0, "sft-random": 75.2},
         "versions": {"torch": "2.13.0"},
         "seed": 3,

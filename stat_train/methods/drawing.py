@@ -1,7 +1,9 @@
 """Drawing rows at random, repeatably, and no row again while there are others."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from stat_train.data.example import Example
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +24,11 @@ class Drawer:
         self.uses = np.zeros(size, dtype=np.int64)
         self.unique = unique
         self._random = np.random.default_rng(seed)
+
+    def count(self, pool: Sequence[Example], drawn: Mapping[str, int]) -> None:
+        """Take the rows of `pool` as drawn that often before, by id."""
+        for place, example in enumerate(pool):
+            self.uses[place] += drawn.get(example.id, 0)
 
     def hand(self, rows: "Places", n: int, preference: Any = 0.0) -> "Places":
         """Up to `n` distinct `rows`, those of the higher (whole-numbered) `preference` first, else at random.

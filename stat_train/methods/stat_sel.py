@@ -29,6 +29,7 @@ def stat_sel(
     size: int | None = None,
     seed: int = 0,
     parents: Mapping[Skill, str] | None = None,
+    drawn_before: Mapping[str, int] | None = None,
 ) -> TrainingSet:
     """Draw `options.k` pool questions for each (difficult question, missing skill).
 
@@ -40,6 +41,7 @@ def stat_sel(
     Skill-Map[skill] in the order of how alike their labels are to the difficult question's and the skill
     (Jaccard: those they share over those that either has), at random among equals. With `unique`, the
     questions drawn least often come first: a fresh one that is less alike is taken before a repeated one.
+    `drawn_before`: how often earlier rounds drew a pool question, by id.
 
     A skill with fewer than k questions is filled from its neighbours: its family by `parents` (the skills
     under the same parent, that parent, the skills under it), then those that most often stand beside it in
@@ -58,6 +60,7 @@ def stat_sel(
             "`arms`, or give harder validation questions"
         )
     source = Source(pool, options, [seed, 1], parents or {})
+    source.drawer.count(pool, drawn_before or {})
     drawn: list[Draw] = []
     while not drawn or (size is not None and len(drawn) < size):
         hands = [draw for question, skill in pairs for draw in source.hand(question, skill)]

@@ -17,6 +17,7 @@ from stat_train.student.fingerprint import CACHE
 from stat_train.training.sft import DONE
 
 CARD = "README.md"
+READ = {"profile": "Missing-Skill-Profile", "label": "labelled pool and validation split"}
 
 
 def write_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> Path:
@@ -97,10 +98,10 @@ def _hashes(arm: str, given: Mapping[str, Stage], fingerprint: str) -> dict[str,
     """sha256 of what the model came from; the selection's manifest names the profile it read."""
     read = _manifest(given[f"select {arm}"])["inputs"]
     found = {"base model (sha256)": fingerprint, "training set (sha256)": given[f"select {arm}"].hash}
-    if "profile" in read:
-        found["Missing-Skill-Profile (sha256)"] = read["profile"]
-    if "label" in read:
-        found["labelled pool and validation split (sha256)"] = read["label"]
+    for title, digest in read.items():
+        name, *of_round = title.split()
+        if name in READ:
+            found[" ".join([READ[name], *of_round, "(sha256)"])] = digest
     return found
 
 

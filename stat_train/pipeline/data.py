@@ -30,7 +30,7 @@ def data_step(recipe: Recipe) -> Step:
     else:
         assert recipe.data
         options = {"columns": recipe.data.columns.model_dump(), "splits": list(recipe.data.sources)}
-        files = {split: _source_hash(source) for split, source in recipe.data.sources.items()}
+        files = {split: source_hash(source) for split, source in recipe.data.sources.items()}
     options |= {
         "decontamination": recipe.near_rules.model_dump(),
         "grader": recipe.grader,
@@ -137,6 +137,7 @@ def _open_student(work: Work) -> None:
     work.stage.finish(["student.jsonl"])
 
 
-def _source_hash(source: str) -> str:
+def source_hash(source: str) -> str:
+    """Of a file's contents, or of a hub data set's name."""
     path = Path(source)
     return content_hash(path) if path.exists() else content_hash(source)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.steps import all_steps, finished
 from stat_train.pipeline.synthesis_estimate import ask_for_new_questions
+from stat_train.pipeline.validation import FILE, new_validation
 from stat_train.recipe import DISCOVER, Recipe
 from stat_train.run import Stage
 from stat_train.student.response import Response
@@ -88,12 +88,12 @@ def estimate(recipe: Recipe, *, anew: bool = False) -> list[StageEstimate]:
     rows = []
     with open_teacher(recipe) as teacher:
         for step in all_steps(recipe):
-            guess = partial(_new_questions, step) if step.name == "synthesize" else _GUESSES.get(step.name)
+            guess = _GUESSES.get(step.name)
             listed = step.name == "taxonomy" and recipe.taxonomy != DISCOVER
             if guess is None or listed or step.title in done:
                 continue
             estimator = _Estimator(teacher)
-            note = guess(recipe, done, estimator)
+            note = guess(step, recipe, _named_by(step, done), estimator)
             total = estimator.total
             rows.append(
                 StageEstimate(
@@ -143,27 +143,32 @@ def _cells(figures: Sequence[int], usd: float | None) -> list[str]:
     return [*(f"{n:,}" for n in figures), "unknown" if usd is None else f"{usd:,.2f}"]
 
 
-def _discovery(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+def _named_by(step: Step, done: Mapping[str, Stage]) -> dict[str, Stage]:
+    """The finished stages, by the names that the step has for them."""
+    own = {title: stage for title, stage in done.items() if title not in step.called}
+    return own | {name: done[title] for name, title in step.called.items() if title in done}
+
+
+def _discovery(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
     with suppress(Unfinished):  # it owes the names, and cannot go on without them
-        discover(estimator, open_prompts(recipe), _splits(recipe, done)["pool"], recipe.discovery)
+        discover(estimator, open_prompts(recipe), _splits(step, recipe, done)["pool"], recipe.discovery)
     return "merging the names found is not in it: unknown until they are there"
 
 
-def _labels(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
-    splits = _splits(recipe, done)
-    wanted = ["pool", "validation", *(recipe.evaluation_splits if recipe.evaluation.per_skill else ())]
+def _labels(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    splits = _splits(step, recipe, done)
     taxonomy, note = _taxonomy(recipe, done)
-    for split in wanted:
+    for split in step.options["splits"]:
         label(estimator, open_prompts(recipe), taxonomy, splits[split], recipe.labelling)
     return note
 
 
-def _diagnoses(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+def _diagnoses(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
     taxonomy, note = _taxonomy(recipe, done)
-    if {"label", "answer", "difficulty"} <= done.keys():
+    if all(title in done for title in step.after):
         items = shown_responses(Work(recipe, done["difficulty"], done))
     else:
-        examples = {example.id: example for example in _splits(recipe, done)["validation"]}
+        examples = {example.id: example for example in _splits(step, recipe, done)["validation"]}
         bound = "at most: as if every question were difficult"
         if "answer" in done:
             responses = read_rows(done["answer"].file("responses.jsonl"), Response)
@@ -177,7 +182,7 @@ def _diagnoses(recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator)
 
 
 def _new_questions(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
-    return ask_for_new_questions(step, recipe, done, _splits(recipe, done), estimator)
+    return ask_for_new_questions(step, recipe, done, _splits(step, recipe, done), estimator)
 
 
 def _longest(ids: Iterable[str], recipe: Recipe) -> list[Response]:
@@ -190,16 +195,22 @@ def _longest(ids: Iterable[str], recipe: Recipe) -> list[Response]:
     ]
 
 
-_GUESSES = {"taxonomy": _discovery, "label": _labels, "diagnose": _diagnoses}
+_GUESSES = {"taxonomy": _discovery, "label": _labels, "diagnose": _diagnoses, "synthesize": _new_questions}
 
 
-def _splits(recipe: Recipe, done: Mapping[str, Stage]) -> dict[str, list[Example]]:
-    """The splits as the data stage wrote them, else as they are before decontamination."""
-    if "data" not in done:
-        return read_splits(recipe)
-    work = Work(recipe, done["data"], done)
-    names = ["pool", "validation", *recipe.evaluation_splits]
-    return {name: work.split(name, "data") for name in names}
+def _splits(step: Step, recipe: Recipe, done: Mapping[str, Stage]) -> dict[str, list[Example]]:
+    """The splits as the data stage wrote them, else as they are before decontamination; validation is that
+    of the step's round."""
+    if "data" in done:
+        work = Work(recipe, done["data"], done)
+        names = ["pool", "validation", *recipe.evaluation_splits]
+        splits = {name: work.split(name, "data") for name in names}
+    else:
+        splits = read_splits(recipe)
+    own = f"data/{FILE}"
+    if own in step.called and own not in done:
+        splits["validation"] = new_validation(recipe, step.round, splits)
+    return splits
 
 
 def _taxonomy(recipe: Recipe, done: Mapping[str, Stage]) -> tuple[SkillTaxonomy, str]:

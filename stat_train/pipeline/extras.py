@@ -11,7 +11,7 @@ from stat_train.pipeline.metacognition import shown_responses
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Work
 from stat_train.pipeline.sweep import RATES
-from stat_train.recipe import DEVELOPMENT, METHODS, START, SYNTHESIZED, Recipe
+from stat_train.recipe import DEVELOPMENT, METHODS, SYNTHESIZED, Recipe
 from stat_train.report.extras import (
     DiagnosisExample,
     Extras,
@@ -36,8 +36,8 @@ def extras_of(work: Work) -> Extras:
         teacher=recipe.teacher.logical_name,
         data=_data(recipe),
         warnings=list(training_warnings(recipe, work.given)),
-        sets={arm: _summary(work, arm) for arm in recipe.arms},
-        learning_rates={arm: _rates(work, arm) for arm in recipe.arms if len(recipe.sft.rates) > 1},
+        sets={arm: _summary(work, arm) for arm in recipe.trained_arms},
+        learning_rates={arm: _rates(work, arm) for arm in recipe.trained_arms if len(recipe.sft.rates) > 1},
         yields={arm: _yield(work, arm) for arm in recipe.arms if arm in SYNTHESIZED},
         teacher_bill=_bill(work),
         counts=list(_counts(work)),
@@ -70,8 +70,8 @@ def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[st
     """
     if not recipe.has_development:
         return
-    start = accuracy(given[f"evaluate {START}-{DEVELOPMENT}"])
-    for arm in recipe.arms:
+    for arm in recipe.trained_arms:
+        start = accuracy(given[f"evaluate {recipe.trained_from(arm)}-{DEVELOPMENT}"])
         after = accuracy(given[f"evaluate {arm}-{DEVELOPMENT}"])
         if after < start:
             yield (

@@ -54,9 +54,11 @@ def taxonomy_step(recipe: Recipe) -> Step:
     )
 
 
-def label_step(recipe: Recipe) -> Step:
-    """Skills for every question of the pool, of validation and, to score each skill, of evaluation."""
-    splits = ["pool", "validation", *(recipe.evaluation_splits if recipe.evaluation.per_skill else ())]
+def label_step(recipe: Recipe, only: tuple[str, ...] = ()) -> Step:
+    """Skills for every question of the pool, of validation and, to score each skill, of evaluation; or of
+    some splits `only`."""
+    evaluation = recipe.evaluation_splits if recipe.evaluation.per_skill else ()
+    splits = list(only) or ["pool", "validation", *evaluation]
 
     def plan(sizes: Sizes) -> str:
         requests = sum(math.ceil(sizes[split] / recipe.labelling.batch_size) for split in splits)

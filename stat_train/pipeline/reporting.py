@@ -11,9 +11,10 @@ from stat_train.grading.verdict import Verdict
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.pipeline.card import write_card
 from stat_train.pipeline.extras import extras_of
+from stat_train.pipeline.round_results import rounds_of
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.versions import versions
-from stat_train.recipe import METHODS, START, Recipe
+from stat_train.recipe import METHODS, START, Recipe, round_arm
 from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
 from stat_train.report.results import Paired, ProfileRow, Results, SkillScore, SplitScore
 
@@ -28,7 +29,7 @@ def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
         _report,
         lambda sizes: ", ".join(SHOWN[:2]),
         needs={step.title: () for step in steps},
-        version=2,
+        version=3,
         options={"seed": recipe.seed, "name": recipe.name, "arms": list(recipe.arms)},
     )
 
@@ -39,7 +40,7 @@ def _report(work: Work) -> None:
     with atomic_file(work.stage.file(EXTRAS)) as file:
         file.write(extras.model_dump_json(indent=1).encode())
     write_report(work.stage.path, results, extras)
-    for arm in work.recipe.arms:
+    for arm in work.recipe.trained_arms:
         write_card(work.recipe, arm, work.given)
     drawn = [name for name in (PROFILE_PICTURE, SKILLS_PICTURE) if work.stage.file(name).exists()]
     work.stage.finish([RESULTS, EXTRAS, PAGE, *drawn], notes=extras.warnings)
@@ -49,7 +50,7 @@ def _results(work: Work) -> Results:
     recipe = work.recipe
     scores = {
         arm: {split: _scores(work, arm, split) for split in recipe.evaluation_splits}
-        for arm in (START, *recipe.arms)
+        for arm in (START, *recipe.trained_arms)
     }
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
     return Results(
@@ -60,6 +61,7 @@ def _results(work: Work) -> Results:
             for arm, against in _comparisons(recipe)
         ],
         profile=[ProfileRow(**row) for row in profile.rows()],
+        rounds=list(rounds_of(work)),
         timings={title: stage.manifest["seconds"] for title, stage in work.given.items() if stage.manifest},
         versions={"python": platform.python_version()} | dict(versions()),
         seed=recipe.seed,
@@ -98,10 +100,14 @@ def _paired(arm: str, against: str, split: str, scores: Mapping[str, Mapping[str
 
 
 def _comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
-    """Every arm against the start, and each method against the arms before it in this order: its controls,
-    then STAT-Sel, then STAT-Syn."""
-    yield from ((arm, START) for arm in recipe.arms)
+    """Every arm against the start, each method against the arms before it in this order: its controls,
+    then STAT-Sel, then STAT-Syn; and each round against the one before."""
+    yield from ((arm, START) for arm in recipe.trained_arms)
     methods = [arm for arm in METHODS if arm in recipe.arms]
     controls = [arm for arm in recipe.arms if arm not in METHODS]
     for place, method in enumerate(methods):
         yield from ((method, other) for other in (*controls, *methods[:place]))
+    if rounds := recipe.rounds:
+        named = [round_arm(rounds.arm, number) for number in range(1, rounds.n + 1)]
+        yield from zip(named[1:], named, strict=False)
+        yield from ((named[-1], arm) for arm in rounds.later_arms if arm not in named)

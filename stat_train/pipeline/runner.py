@@ -47,7 +47,7 @@ def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> 
     _say(f"{step.title:{WIDTH}} ...")
     started = time.monotonic()
     stage.begin()
-    step.work(Work(recipe, stage, {title: done[title] for title in step.after}))
+    step.work(Work(recipe, stage, step.given(done)))
     manifest = stage.manifest
     assert manifest is not None, f"{step.title} did not finish"
     _say(f"{step.title:{WIDTH}} done in {time.monotonic() - started:,.1f} s: {_counts(manifest['counts'])}")

@@ -1,5 +1,6 @@
 """The step that makes an arm's training set."""
 
+from collections.abc import Mapping
 from functools import partial
 
 from stat_train.difficulty.difficult import Difficulty
@@ -71,13 +72,16 @@ def pairs_in_every_arm(work: Work) -> int:
 
 
 def _select(arm: Method, work: Work) -> None:
-    chosen = _training_set(arm, work)
+    chosen = training_set_of(arm, work)
     chosen.write(work.stage.file("rows.jsonl"))
     work.stage.finish(["rows.jsonl"], counts=chosen.counts(), notes=chosen.notes)
 
 
-def _training_set(arm: Method, work: Work) -> TrainingSet:
-    size = pairs_in_every_arm(work)
+def training_set_of(
+    arm: Method, work: Work, size: int | None = None, drawn_before: Mapping[str, int] | None = None
+) -> TrainingSet:
+    """An arm's set, of `size` pairs or the recipe's size; `drawn_before`: see `stat_sel`."""
+    size = size or pairs_in_every_arm(work)
     if arm in SYNTHESIZED:
         return _of_new_questions(arm, work, size)
     recipe, pool = work.recipe, work.split("pool")
@@ -94,7 +98,16 @@ def _training_set(arm: Method, work: Work) -> TrainingSet:
         return hard(failed, pool, size, group=options.hard.group, seed=seed)
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
     parents = taxonomy_of(work).parents
-    return stat_sel(profile.missing, questions, pool, options.stat_sel, size=size, seed=seed, parents=parents)
+    return stat_sel(
+        profile.missing,
+        questions,
+        pool,
+        options.stat_sel,
+        size=size,
+        seed=seed,
+        parents=parents,
+        drawn_before=drawn_before,
+    )
 
 
 def _of_new_questions(arm: Method, work: Work, size: int) -> TrainingSet:

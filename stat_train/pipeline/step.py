@@ -16,7 +16,10 @@ Sizes = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Work:
-    """What a step works with: the recipe, its own stage, and the finished stages it reads, by title."""
+    """What a step works with: the recipe, its own stage, and the finished stages it reads, by title.
+
+    Where `given` has a "title/file", that file is read from there and not from the stage of that title.
+    """
 
     recipe: Recipe
     stage: Stage
@@ -24,7 +27,7 @@ class Work:
 
     def file(self, title: str, name: str) -> Path:
         """A file of a finished stage."""
-        return self.given[title].file(name)
+        return (self.given.get(f"{title}/{name}") or self.given[title]).file(name)
 
     def split(self, name: str, title: str = "label") -> list[Example]:
         """A split as the stage `title` wrote it."""
@@ -38,7 +41,8 @@ class Step:
     `needs` names the stages that it reads, and which of their files (none: all); `options`, `templates`
     (hashes) and `files` (hashes of what is read from outside the run) are all else that its outputs
     depend on. `checks` are stages that it looks at without that changing its outputs. `plan` says, from
-    the splits' sizes, what there is to do.
+    the splits' sizes, what there is to do. `called` are stages that its work knows by another name, or as
+    the place of one "title/file": a step of a later `round` is one of the first round's, reading elsewhere.
     """
 
     name: str
@@ -51,6 +55,8 @@ class Step:
     templates: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     version: int = 1
+    round: int = 1
+    called: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
@@ -61,6 +67,11 @@ class Step:
     def after(self) -> tuple[str, ...]:
         """The titles of the stages that must be done first."""
         return (*self.needs, *self.checks)
+
+    def given(self, done: Mapping[str, Stage]) -> dict[str, Stage]:
+        """Of the finished stages those that it reads, by the names that its work has for them."""
+        own = {title: done[title] for title in self.after}
+        return own | {name: done[title] for name, title in self.called.items()}
 
     def stage(self, run: Run, given: Mapping[str, Stage]) -> Stage:
         """Its stage of the run, once all that it needs is done."""

@@ -13,6 +13,7 @@ from stat_train.pipeline.metacognition import (
     taxonomy_step,
 )
 from stat_train.pipeline.reporting import report_step
+from stat_train.pipeline.rounds import later_steps
 from stat_train.pipeline.selection import select_step
 from stat_train.pipeline.step import Step
 from stat_train.pipeline.sweep import sft_steps
@@ -23,6 +24,11 @@ from stat_train.run import Run, Stage
 
 def all_steps(recipe: Recipe) -> list[Step]:
     """From data to evidence, as a reader would list it."""
+    steps = [*_first_round(recipe), *later_steps(recipe, _first_round)]
+    return [*steps, report_step(recipe, steps)]
+
+
+def _first_round(recipe: Recipe) -> list[Step]:
     splits = [*((DEVELOPMENT,) if recipe.has_development else ()), *recipe.evaluation_splits]
     before = [
         data_step(recipe),
@@ -43,8 +49,7 @@ def all_steps(recipe: Recipe) -> list[Step]:
         for arm in recipe.arms
         for step in (*sft_steps(recipe, arm), *(evaluate_step(recipe, arm, split) for split in splits))
     ]
-    steps = [*before, *select, *start, *trained]
-    return [*steps, report_step(recipe, steps)]
+    return [*before, *select, *start, *trained]
 
 
 def _synthesize_steps(recipe: Recipe, arm: Method) -> list[Step]:
@@ -64,13 +69,13 @@ def finished(recipe: Recipe) -> dict[str, Stage]:
 
 
 def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
-    """All steps, or those of this name (of every arm) or title and what they need, in order."""
+    """All steps, or the one of this title, else those of this name (of every arm), and what they need."""
     steps = all_steps(recipe)
     if name is None:
         return steps
     steps += [audit_step(recipe), agreement_step(recipe)]
     by_title = {step.title: step for step in steps}
-    wanted = {step.title for step in steps if name in (step.name, step.title)}
+    wanted = {name} if name in by_title else {step.title for step in steps if step.name == name}
     if not wanted:
         why = f"no arm of {', '.join(SYNTHESIZED)}" if name == "synthesize" else "`arms` is empty"
         raise UserError(f"{recipe.name}: nothing to {name}: {why}")

@@ -9,6 +9,8 @@ from stat_train.report.extras import Extras
 from stat_train.report.markdown import bullets, code, fence, prose, table
 from stat_train.report.reading import cut_off, headline, profile_headline, reading, skills_headline
 from stat_train.report.results import START, Results
+from stat_train.report.round_page import round_sections
+from stat_train.report.rounds import described_arms
 from stat_train.report.views import (
     arm_order,
     main_split,
@@ -87,6 +89,7 @@ def _sections(results: Results, extras: Extras, drawn: bool) -> Iterator[str]:
     yield from _training_sets(extras)
     yield from _learning_rates(extras)
     yield from _outcome(results)
+    yield from round_sections(results)
     yield from _per_skill(results, drawn)
     yield from _accounts(results, extras)
 
@@ -103,7 +106,8 @@ def _setting(results: Results, extras: Extras) -> Iterator[str]:
     described = {"Student": extras.student, "Teacher": extras.teacher, "Data": extras.data}
     if any(described.values()):
         yield bullets(f"**{what}**: {prose(text)}" for what, text in described.items() if text)
-    arms = [f"{code(arm)}: {ARMS[arm]}" if arm in ARMS else code(arm) for arm in arm_order(results)]
+    known = ARMS | described_arms(results)
+    arms = [f"{code(arm)}: {prose(known[arm])}" if arm in known else code(arm) for arm in arm_order(results)]
     yield f"The arms:\n\n{bullets(arms)}"
 
 

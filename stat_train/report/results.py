@@ -78,16 +78,51 @@ class ProfileRow(Part):
     ci95: tuple[Share, Share]
 
 
+class ProfileChange(Part):
+    """One skill in the profiles of two rounds: the share of its validation questions that lack it.
+
+    None where a profile does not know the skill. `difference` is after minus before with its 95 % interval;
+    `replayed` pairs of the later round are there because it was forgotten.
+    """
+
+    subject: str
+    skill: str
+    before: Share | None
+    after: Share | None
+    difference: Difference
+    ci95: tuple[Difference, Difference]
+    replayed: int = Field(0, ge=0)
+
+
+class Round(Part):
+    """A later round: what changed in the profile since the round before, and what was trained on.
+
+    `arm` is its training, `against` that of the round before; `from_start` says that it began at the start
+    and not at `against`. `replayed` of its `pairs` are for forgotten skills. `changes` start with the most
+    improved.
+    """
+
+    number: int = Field(ge=2)
+    arm: str
+    against: str
+    from_start: bool = False
+    pairs: int = Field(ge=0)
+    replayed: int = Field(0, ge=0)
+    changes: list[ProfileChange] = []
+
+
 class Results(Part):
     """Everything that a run measured.
 
     `arms` holds "start" (the student before training) and every trained arm in the order in which
-    the run made them; each has its splits in the run's order. `timings` are seconds by stage.
+    the run made them; each has its splits in the run's order. `timings` are seconds by stage. `rounds` are
+    those after the first.
     """
 
     arms: dict[str, ArmResult]
     paired: list[Paired] = []
     profile: list[ProfileRow] = []
+    rounds: list[Round] = []
     timings: dict[str, float] = {}
     versions: dict[str, str] = {}
     seed: int

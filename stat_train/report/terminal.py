@@ -12,6 +12,7 @@ from rich.text import Text
 from stat_train.report.extras import Extras, YieldRow
 from stat_train.report.reading import cut_off
 from stat_train.report.results import START, Paired, ProfileRow, Results
+from stat_train.report.rounds import round_headline, round_scores
 from stat_train.report.views import (
     FEW,
     arm_order,
@@ -62,6 +63,8 @@ def tables(results: Results, extras: Extras | None = None) -> list[RenderableTyp
     parts.append(accuracy_table(results))
     if results.paired:
         parts.append(paired_table(results.paired))
+    if results.rounds:
+        parts.append(rounds_table(results))
     split = main_split(results)
     if split is not None and method_arm(results) and skill_views(results, split):
         parts.append(skills_table(results, split))
@@ -157,6 +160,29 @@ def paired_table(paired: Sequence[Paired]) -> RenderableType:
                 end_section=number == len(pairs),
             )
     return table
+
+
+def rounds_table(results: Results) -> RenderableType:
+    """Accuracy round by round, and what each profile gained and lost since the one before."""
+    table = _table("Round by round (points: minus the round before)")
+    for header in ("split", "", "arm"):
+        _label_column(table, header)
+    for header in ("accuracy", "points", "95% interval"):
+        table.add_column(header, justify="right", no_wrap=True)
+    split = ""
+    for row in round_scores(results):
+        pair = row.against
+        table.add_row(
+            _data("" if row.split == split else row.split),
+            row.what,
+            _data(row.arm),
+            percent(row.score.accuracy),
+            points(pair.difference) if pair else "",
+            points_interval(pair.ci95) if pair else "",
+        )
+        split = row.split
+    told = [one_line(f"{round_headline(its)}.") for its in results.rounds]
+    return _with_note(table, "\n".join(told))
 
 
 def skills_table(results: Results, split: str, top: int = TOP) -> RenderableType:

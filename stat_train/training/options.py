@@ -9,7 +9,7 @@ from stat_train.options import Options
 
 LATER = frozenset({"packing", "attention", "use_kernels"})
 """Options younger than the first release: they count for what a training is where they are used."""
-ELSEWHERE = frozenset({"accelerate"})
+ELSEWHERE = frozenset({"accelerate", "save_steps"})
 """What does not change a training, but where it runs."""
 
 
