@@ -1,8 +1,8 @@
 """A run killed (-9) again and again ends with the results of one that never was.
 
-    python benchmarks/kills.py [RECIPE] [--kills 10] [--seed 0] [key=value ...]
+    python benchmarks/kills.py [--recipe recipes/demo.yaml] [--kills 10] [--seed 0] [key=value ...]
 
-RECIPE (recipes/demo.yaml) runs once from end to end, and once more in another folder, each with an empty
+The recipe runs once from end to end, and once more in another folder, each with an empty
 cache of the teacher's answers, the second killed at random moments that spread over the whole run. Compared
 are results.json, timings aside, and the hash of every file that a stage wrote.
 """
@@ -78,7 +78,7 @@ def outputs(folder: Path) -> dict[str, Any]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", type=Path, nargs="?", default=ROOT / "recipes" / "demo.yaml")
+    parser.add_argument("--recipe", type=Path, default=ROOT / "recipes" / "demo.yaml")
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--seed", type=int, default=0)
     given, overrides = parser.parse_known_args()
