@@ -26,7 +26,11 @@ SHORT = ["sampling.max_tokens=8", "evaluation.sampling.max_tokens=8", "arms=[ran
     [({1e-3: 5, 1e-5: 4}, 1e-3), ({1e-3: 4, 1e-5: 5}, 1e-5), ({1e-3: 4, 1e-5: 4}, 1e-5)],
     ids=["higher", "lower", "tie"],
 )
-def test_the_best_on_development_is_kept(tmp_path: Path, scores: dict[float, int], kept: float) -> None:
+def test_the_best_on_development_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scores: dict[float, int], kept: float
+) -> None:
+    carded: list[str] = []
+    monkeypatch.setattr("stat_train.pipeline.sweep.write_card", lambda recipe, arm, given: carded.append(arm))
     recipe = read_recipe(SMOKE, [SWEEP])
     with Run(tmp_path / "run") as run:
 
@@ -53,6 +57,7 @@ def test_the_best_on_development_is_kept(tmp_path: Path, scores: dict[float, int
         ]
         assert chosen.manifest
         assert f"learning rate {kept:g} kept" in chosen.manifest["notes"][0]
+        assert carded == ["random"]
 
 
 def test_a_run_tries_all_rates_reports_them_and_adding_one_trains_just_that(
