@@ -52,10 +52,10 @@ VARIATIONS = {
     "frozen": Variation(arms=ARMS),
     "4 skills instead of 34": Variation(demo=(f"taxonomy={COARSE}",), arms=("balanced", "stat-sel")),
     "uniform draw": Variation(demo=("selection.stat_sel.draw=skill_map",), arms=("stat-sel",)),
-    "learning rate 3e-4": Variation(demo=("sft.learning_rate=3e-4",)),
+    "learning rate 3e-4": Variation(demo=("sft.learning_rate=3e-4",), arms=("stat-sel", "hard", "balanced")),
     "150 pairs": Variation(demo=("selection.size=150",)),
     "no skew": Variation(both=("tutor.skew=0",)),
-    "warm-up of 500": Variation(warmup=("selection.size=500",)),
+    "warm-up of 500": Variation(warmup=("selection.size=500",), arms=("balanced", "stat-sel", "hard")),
     "warm-up of 3,000": Variation(warmup=("selection.size=3000",)),
     "600 pairs": Variation(demo=("selection.size=600",)),
 }
