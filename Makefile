@@ -8,7 +8,7 @@ STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile synthesize select sft evaluate warmup pilot pilot-variations check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft evaluate warmup pilot pilot-variations check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +42,12 @@ diagnose: setup ## name the skills that its difficult answers lack
 audit: setup ## label a sample twice: can the teacher's labels be trusted?
 agreement: setup ## compare the ways to find difficult questions with graded answers
 profile: setup ## build and show the Missing-Skill-Profile
+rewrite: setup ## let the teacher reword the solutions of the arms that train on rewrites
 synthesize: setup ## let the teacher write the pairs of the arms of new questions
 select: setup ## draw the training set of each arm
 sft: setup ## train the student on each of them
 evaluate: setup ## score the start and each arm
-label answer audit agreement diagnose profile synthesize select sft evaluate:
+label answer audit agreement diagnose profile rewrite synthesize select sft evaluate:
 	$(STAT) $@ $(RECIPE) $(SET)
 
 warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)

@@ -19,6 +19,7 @@ STAGES = {
     "answer": "Let the student answer the validation split.",
     "difficulty": "Find the questions that are difficult for the student.",
     "diagnose": "Let the teacher name the skills that each difficult answer lacks.",
+    "rewrite": "Let the teacher reword the solutions of the arms that train on rewrites.",
     "synthesize": "Let the teacher write the pairs of the arms of new questions.",
     "select": "Draw the training set of each arm.",
     "sft": "Train the student on each arm's set.",

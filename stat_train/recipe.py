@@ -23,10 +23,21 @@ from stat_train.tutor.faults import TutorFaults
 DISCOVER = "discover"
 START = "start"
 DEVELOPMENT = "development"
-Method = Literal["random", "balanced", "hard", "llm2llm", "stat-sel", "stat-syn"]
+Method = Literal[
+    "random",
+    "train",
+    "augment",
+    "balanced",
+    "hard",
+    "embed-sel",
+    "embed-syn",
+    "llm2llm",
+    "stat-sel",
+    "stat-syn",
+]
 METHODS: tuple[Method, ...] = ("stat-sel", "stat-syn")
 """The arms that follow the profile; the others are their controls."""
-SYNTHESIZED: tuple[Method, ...] = ("llm2llm", "stat-syn")
+SYNTHESIZED: tuple[Method, ...] = ("embed-syn", "llm2llm", "stat-syn")
 """The arms whose questions the teacher writes."""
 SEEDED = (("tutor",), ("sampling",), ("sft",), ("evaluation", "sampling"))
 
@@ -142,7 +153,7 @@ class Recipe(Options):
     """What a run does. Exactly one of `data` (a user's files) and `tutor` (the embedded domain) is given.
 
     `seed` reaches every section that has a seed of its own and does not set it. `arms` are trained and
-    scored beside the start; each is given `selection.size` pairs.
+    scored beside the start; each is given as many pairs, or tokens (`selection`).
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
@@ -214,6 +225,8 @@ class Recipe(Options):
             raise ValueError(f"rounds.arm {rounds.arm} is not one of `arms`; add it there")
         if rounds.validation and self.tutor:
             raise ValueError("rounds.validation is for `data:`; `tutor:` makes new questions for every round")
+        if self.selection.rewrites(rounds.arm):
+            raise ValueError("rounds train on the pool's own solutions: set selection.answers to 1")
         if rounds.at_once and self.selection.size is None:
             raise ValueError("rounds.at_once needs to know how many pairs a round has: set selection.size")
         return self
@@ -243,6 +256,10 @@ class Recipe(Options):
                 if arm == round_arm(self.rounds.arm, number):
                     return round_arm(self.rounds.arm, number - 1)
         return START
+
+    def method_of(self, arm: str) -> str:
+        """What draws the pairs of `arm`, which may be a later round of one of `arms`."""
+        return self.rounds.arm if self.rounds and arm in self.rounds.later_arms else arm
 
     @property
     def folder(self) -> Path:

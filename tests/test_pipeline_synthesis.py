@@ -215,7 +215,7 @@ def test_an_edited_template_redoes_the_synthesis(run, tiny: Path, tmp_path: Path
 def test_a_recipe_without_such_arms_has_no_such_step() -> None:
     recipe = read_recipe(SMOKE)
     assert not any(step.name == "synthesize" for step in all_steps(recipe))
-    with pytest.raises(UserError, match="nothing to synthesize: no arm of llm2llm, stat-syn"):
+    with pytest.raises(UserError, match="nothing to synthesize: no arm of embed-syn, llm2llm, stat-syn"):
         plan(recipe, "synthesize")
 
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Literal
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
@@ -12,12 +13,27 @@ from stat_train.methods.training_set import TrainingSet, training_set
 
 def random_set(pool: Sequence[Example], size: int, *, seed: int = 0) -> TrainingSet:
     """`size` questions of the pool, uniformly; a question comes twice only when the pool is smaller."""
+    return _uniform("random", pool, size, [seed, 2])
+
+
+def train(
+    pool: Sequence[Example], size: int, *, method: Literal["train", "augment"] = "train", seed: int = 0
+) -> TrainingSet:
+    """The pool as it is, brought to `size`: all of it, in whole rounds, and for the rest a uniform sample.
+
+    A sample of its own, independent of `random_set`'s with the same seed. `augment` is one that the
+    teacher's rewrites are to be added to.
+    """
+    return _uniform(method, pool, size, [seed, 9])
+
+
+def _uniform(method: str, pool: Sequence[Example], size: int, seed: list[int]) -> TrainingSet:
     import numpy as np
 
     if not pool:
         raise UserError("the pool has no questions to draw from")
-    rows = Drawer(len(pool), [seed, 2]).draw(np.arange(len(pool)), size)
-    return training_set("random", [(pool[row], {}) for row in rows], _small_pool(pool, size))
+    rows = Drawer(len(pool), seed).draw(np.arange(len(pool)), size)
+    return training_set(method, [(pool[row], {}) for row in rows], _small_pool(pool, size))
 
 
 def balanced(pool: Sequence[Example], size: int, *, seed: int = 0) -> TrainingSet:
@@ -70,6 +86,29 @@ def hard(
     absent = sorted(set(failures) - set(weights))
     notes = [f"failed {group} that the pool does not hold: {', '.join(absent)}"] if absent else []
     return training_set("hard", drawn, notes)
+
+
+def hard_levels(pool: Sequence[Example], size: int, levels: Sequence[str], *, seed: int = 0) -> TrainingSet:
+    """Questions of the given levels, uniformly (STAT §3: levels 4 and 5 of MATH); "5" means "Level 5" too.
+
+    Raises UserError, naming the levels there are, where no question of the pool has one of these.
+    """
+    import numpy as np
+
+    wanted = {*levels, *(f"Level {level}" for level in levels)}
+    places = [place for place, example in enumerate(pool) if example.level in wanted]
+    if not places:
+        there = ", ".join(sorted({example.level for example in pool if example.level is not None}))
+        raise UserError(
+            f"no question of the pool has level {' or '.join(levels)} (there are: {there or 'none'}); "
+            "change `selection.hard.levels`"
+        )
+    rows = Drawer(len(pool), [seed, 4]).draw(np.array(places), size)
+    repeats = size > len(places)
+    notes = [f"the pool has {len(places):,} hard questions for {size:,} pairs, so questions repeat"]
+    return training_set(
+        "hard", [(pool[row], {"group": pool[row].level}) for row in rows], notes if repeats else []
+    )
 
 
 def _group(example: Example, group: str, split: str) -> str:

@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from stat_train.embedding.options import EmbeddingOptions
 from stat_train.options import Options
 
 
@@ -26,19 +27,23 @@ class StatSelOptions(Options):
 
 
 class HardOptions(Options):
-    """The Hard control: questions like the failed ones, without a diagnosis."""
+    """The Hard control: questions of the hard levels, or like the failed ones, without a diagnosis."""
 
-    group: str = Field(
-        "skills",
-        description="what makes questions alike: `skills` (the same labels), `level`, `subject` "
-        "or a column of the data",
+    group: str | None = Field(
+        None,
+        description="draw like the failed questions, where this is what makes questions alike: `skills` "
+        "(the same labels), `level`, `subject` or a column of the data; none: by `levels` where the pool has "
+        "levels, else by `skills`",
     )
+    levels: tuple[str, ...] = Field(("4", "5"), min_length=1, description="the hard ones; without `group`")
 
 
 class RewritingOptions(Options):
     """The teacher's rewrites of solutions that are there."""
 
-    answers: int = Field(3, ge=1, description="rewrites of each solution")
+    answers: int = Field(
+        3, ge=1, description="rewrites of each solution in the arm augment, where selection.answers is 1"
+    )
     temperature: float | None = Field(
         0.7, ge=0, description="above 0, so that the rewrites differ; none: the teacher's own"
     )
@@ -94,12 +99,49 @@ class LLM2LLMOptions(Options):
     questions: int = Field(2, ge=1, description="new questions a request, each request one failed question")
 
 
+class EmbedSynOptions(Options):
+    """The Embed-Syn control: new questions like groups of pool questions that read like a difficult one."""
+
+    references: int = Field(3, ge=1, description="neighbours of a difficult question shown to the teacher")
+    questions: int = Field(5, ge=1, description="new questions a request")
+
+
 class SelectionOptions(Options):
     """One size for every arm, so that arms differ in what they hold and not in how much."""
 
-    size: int | None = Field(None, ge=1, description="pairs in every arm; none: as many as STAT-Sel draws")
+    size: int | None = Field(
+        None, ge=1, description="pairs in every arm; none, and no `tokens`: as many as STAT-Sel draws"
+    )
+    tokens: int | None = Field(
+        None,
+        ge=1,
+        description="instead of `size`: tokens in every arm, prompts and answers as the student reads them",
+    )
+    answers: int = Field(
+        1,
+        ge=1,
+        description="of each question drawn from the pool. 1: its own solution; more (3 in the paper): so "
+        "many verified rewrites of it by the teacher, in every arm but train",
+    )
     stat_sel: StatSelOptions = StatSelOptions()
     hard: HardOptions = HardOptions()
+    rewriting: RewritingOptions = RewritingOptions()
     synthesis: SynthesisOptions = SynthesisOptions()
     stat_syn: StatSynOptions = StatSynOptions()
     llm2llm: LLM2LLMOptions = LLM2LLMOptions()
+    embed_syn: EmbedSynOptions = EmbedSynOptions()
+    embedding: EmbeddingOptions = EmbeddingOptions()
+
+    @model_validator(mode="after")
+    def _one_size(self) -> Self:
+        if self.size and self.tokens:
+            raise ValueError("give selection.size (pairs) or selection.tokens, not both")
+        return self
+
+    def rewrites(self, arm: str) -> int:
+        """Rewrites by the teacher of each solution that an arm draws; 0 where it keeps the pool's own."""
+        if arm == "train":
+            return 0
+        if self.answers > 1:
+            return self.answers
+        return self.rewriting.answers if arm == "augment" else 0

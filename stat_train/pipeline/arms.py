@@ -6,6 +6,7 @@ from stat_train.data.jsonl import write_jsonl
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.card import write_card
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
+from stat_train.pipeline.selection import planned_size
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import DEVELOPMENT, START, Method, Recipe
 from stat_train.run import Stage
@@ -18,9 +19,8 @@ def sft_step(recipe: Recipe, arm: Method, rate: float | None = None) -> Step:
     options = recipe.sft if rate is None else recipe.sft.model_copy(update={"learning_rate": rate})
 
     def plan(sizes: Sizes) -> str:
-        pairs = f"{recipe.selection.size:,} pairs" if recipe.selection.size else "its pairs"
         steps = f", at most {options.max_steps:,} steps" if options.max_steps else ""
-        return f"{pairs} x {options.epochs} epochs{steps}"
+        return f"{planned_size(recipe)} x {options.epochs} epochs{steps}"
 
     return Step(
         "sft",
@@ -59,8 +59,10 @@ def _train(arm: Method, options: SFTOptions, work: Work) -> None:
     forbidden = [example.question for split in clean for example in work.split(split, "data")]
     student = student_options(work.recipe)
     start = model_folder(student)
-    sft(start, rows, student_prompt(student, start), options, work.stage.file("model"), forbidden)
-    work.stage.finish(["model"], counts={"pairs": len(rows)})
+    prompt = student_prompt(student, start)
+    sft(start, rows, prompt, options, work.stage.file("model"), forbidden)
+    tokens = sum(len(prompt.training(row.question, row.solution)[0]) for row in rows)
+    work.stage.finish(["model"], counts={"pairs": len(rows), "tokens": tokens})
     if work.stage.arm == arm:  # not one of several rates
         write_card(work.recipe, arm, {**work.given, work.stage.title: work.stage})
 

@@ -15,6 +15,7 @@ from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.data import read_splits
 from stat_train.pipeline.metacognition import shown_responses, taxonomy_of
 from stat_train.pipeline.opening import open_prompts, open_teacher
+from stat_train.pipeline.rewriting import ask_for_rewrites
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.steps import all_steps, finished
@@ -181,6 +182,10 @@ def _diagnoses(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator:
     return note
 
 
+def _rewrites(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    return ask_for_rewrites(step, recipe, done, _splits(step, recipe, done), estimator)
+
+
 def _new_questions(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
     return ask_for_new_questions(step, recipe, done, _splits(step, recipe, done), estimator)
 
@@ -195,7 +200,13 @@ def _longest(ids: Iterable[str], recipe: Recipe) -> list[Response]:
     ]
 
 
-_GUESSES = {"taxonomy": _discovery, "label": _labels, "diagnose": _diagnoses, "synthesize": _new_questions}
+_GUESSES = {
+    "taxonomy": _discovery,
+    "label": _labels,
+    "diagnose": _diagnoses,
+    "rewrite": _rewrites,
+    "synthesize": _new_questions,
+}
 
 
 def _splits(step: Step, recipe: Recipe, done: Mapping[str, Stage]) -> dict[str, list[Example]]:

@@ -9,6 +9,7 @@ from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.arms import accuracy
 from stat_train.pipeline.metacognition import shown_responses
 from stat_train.pipeline.rows import read_rows
+from stat_train.pipeline.selection import source_of
 from stat_train.pipeline.step import Work
 from stat_train.pipeline.sweep import RATES
 from stat_train.recipe import DEVELOPMENT, METHODS, SYNTHESIZED, Recipe
@@ -81,13 +82,16 @@ def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[st
 
 
 def _summary(work: Work, arm: str) -> TrainingSetSummary:
-    manifest = work.given[f"select {arm}"].manifest
+    manifest, trained = work.given[f"select {arm}"].manifest, work.given[f"sft {arm}"].manifest
     assert manifest is not None
+    assert trained is not None
     counts = manifest["counts"]
     return TrainingSetSummary(
         rows=counts["pairs"],
         unique_questions=counts["unique"],
         back_offs=counts["backed_off"],
+        tokens=trained["counts"].get("tokens"),
+        source=source_of(work.recipe, arm),
         notes=manifest["notes"],
     )
 

@@ -1,67 +1,95 @@
-"""The step that makes an arm's training set."""
+"""The step that makes an arm's training set, and how large every arm is."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
-from stat_train.difficulty.difficult import Difficulty
+from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.metacognition.profile import MissingSkillProfile
-from stat_train.methods.controls import balanced, hard, random_set
-from stat_train.methods.stat_sel import stat_sel
-from stat_train.methods.training_set import TrainingSet
+from stat_train.methods.rewritten import some_pairs
+from stat_train.methods.size import within_tokens
+from stat_train.methods.training_set import TrainingRow, TrainingSet
 from stat_train.methods.yields import Yield, take
-from stat_train.pipeline.metacognition import taxonomy_of
+from stat_train.pipeline.draws import Make, draw_needs, draw_options, draws_of
+from stat_train.pipeline.opening import student_options
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import SYNTHESIZED, Method, Recipe
+from stat_train.student.load import model_folder, student_prompt
+from stat_train.teacher.request import BYTES_PER_TOKEN
 
-POOL_AND_VALIDATION = ("pool.jsonl", "validation.jsonl")
-NEEDS: dict[Method, tuple[str, ...]] = {
-    "random": (),
-    "balanced": (),
-    "hard": ("difficulty",),
-    "stat-sel": ("profile", "taxonomy"),
-}
+SPARE = 1.25
+"""So many times the pairs that a number of tokens should take are made by the teacher, and then cut."""
+COUNTED = 200
+"""Pairs of the pool whose tokens are counted to know their mean."""
 
 
 def select_step(recipe: Recipe, arm: Method) -> Step:
     """The training set of one arm."""
-    selection = recipe.selection
-    own = {"stat-sel": selection.stat_sel, "hard": selection.hard}
     needs: dict[str, tuple[str, ...]]
     if arm in SYNTHESIZED:
         needs = {f"synthesize {arm}": ("rows.jsonl", "yield.jsonl")}
+    elif recipe.selection.rewrites(arm):
+        needs = {f"rewrite {arm}": ("rows.jsonl",)}
     else:
-        needs = {"label": POOL_AND_VALIDATION} | dict.fromkeys(NEEDS[arm], ())
+        needs = draw_needs(arm)
+    own = {} if arm in SYNTHESIZED or recipe.selection.rewrites(arm) else draw_options(recipe, arm)
     return Step(
         "select",
         partial(_select, arm),
-        lambda sizes: f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws",
+        lambda sizes: planned_size(recipe),
         arm=arm,
         needs=needs | dict.fromkeys(size_needs(recipe), ()),
-        options={**size_options(recipe), "method": own[arm].model_dump() if arm in own else {}},
+        options={**size_options(recipe), "method": own},
         version=2,
     )
 
 
 def size_needs(recipe: Recipe) -> tuple[str, ...]:
-    """The stages that the number of pairs depends on."""
-    return () if recipe.selection.size else ("profile",)
+    """The stages that the size of every arm depends on."""
+    selection = recipe.selection
+    return ("student",) if selection.tokens else () if selection.size else ("profile",)
 
 
 def size_options(recipe: Recipe) -> dict[str, int | None]:
-    """The options that the number of pairs, and the seed that which of them, depends on."""
+    """The options that the size, and the seed that which pairs these are, depends on."""
     selection = recipe.selection
+    by_draws = not (selection.size or selection.tokens)
     return {
         "size": selection.size,
-        "k": None if selection.size else selection.stat_sel.k,
+        "k": selection.stat_sel.k if by_draws else None,
         "seed": recipe.seed,
+        **({"tokens": selection.tokens} if selection.tokens else {}),
     }
 
 
+def planned_size(recipe: Recipe) -> str:
+    """How large every arm is, for a plan."""
+    selection = recipe.selection
+    if selection.tokens:
+        return f"{selection.tokens:,} tokens"
+    return f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws"
+
+
+def source_of(recipe: Recipe, arm: str) -> str:
+    """Where the pairs of an arm, or of a later round of it, are from."""
+    method = recipe.method_of(arm)
+    if method in SYNTHESIZED:
+        return "written by the teacher"
+    rewrites = recipe.selection.rewrites(method)
+    return f"pool, {rewrites} reworded solutions each" if rewrites else "pool"
+
+
 def pairs_in_every_arm(work: Work) -> int:
-    """The number of pairs. Raises UserError where the profile that should tell it is empty."""
+    """The number of pairs; with `selection.tokens` enough to cut these from.
+
+    Raises UserError where the profile that should tell it is empty.
+    """
     selection = work.recipe.selection
+    if selection.tokens:
+        return math.ceil(SPARE * _pairs_of_tokens(work, token_cost(work.recipe)))
     size = selection.size or _pairs(work) * selection.stat_sel.k
     if not size:
         raise UserError(
@@ -71,49 +99,67 @@ def pairs_in_every_arm(work: Work) -> int:
     return size
 
 
-def _select(arm: Method, work: Work) -> None:
-    chosen = training_set_of(arm, work)
-    chosen.write(work.stage.file("rows.jsonl"))
-    work.stage.finish(["rows.jsonl"], counts=chosen.counts(), notes=chosen.notes)
+def expected_pairs(recipe: Recipe, splits: Mapping[str, Sequence[Example]]) -> tuple[int, str]:
+    """The number of pairs that the teacher is to make for an arm, before the profile is there or a
+    tokenizer, and what is assumed for it."""
+    selection = recipe.selection
+    if selection.size:
+        return selection.size, ""
+    if selection.tokens:
+        some = splits["pool"][:COUNTED]
+        size = sum(len(f"{its.question}{its.solution or ''}".encode()) for its in some) / len(some)
+        return math.ceil(SPARE * selection.tokens * BYTES_PER_TOKEN / size), "as many pairs as guessed; "
+    most = len(splits["validation"]) * recipe.diagnosis.max_skills * selection.stat_sel.k
+    return most, "at most: as if every question were difficult and lacked as many skills as it may; "
+
+
+def token_cost(recipe: Recipe) -> Callable[[TrainingRow], int]:
+    """A pair's tokens, prompt and answer, as the student is trained on them."""
+    options = student_options(recipe)
+    prompt = student_prompt(options, model_folder(options))
+    return lambda row: len(prompt.training(row.question, row.solution)[0])
 
 
 def training_set_of(
     arm: Method, work: Work, size: int | None = None, drawn_before: Mapping[str, int] | None = None
 ) -> TrainingSet:
     """An arm's set, of `size` pairs or the recipe's size; `drawn_before`: see `stat_sel`."""
-    size = size or pairs_in_every_arm(work)
+    recipe, tokens = work.recipe, work.recipe.selection.tokens
+    made: TrainingSet | None = None
+    make: Make
     if arm in SYNTHESIZED:
-        return _of_new_questions(arm, work, size)
-    recipe, pool = work.recipe, work.split("pool")
-    options, seed = recipe.selection, recipe.seed
-    if arm == "random":
-        return random_set(pool, size, seed=seed)
-    if arm == "balanced":
-        return balanced(pool, size, seed=seed)
-    questions = work.split("validation")
-    if arm == "hard":
-        difficulties = read_rows(work.file("difficulty", "difficulty.jsonl"), Difficulty)
-        difficult = {row.question_id for row in difficulties if row.difficult}
-        failed = [question for question in questions if question.id in difficult]
-        return hard(failed, pool, size, group=options.hard.group, seed=seed)
-    profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
-    parents = taxonomy_of(work).parents
-    return stat_sel(
-        profile.missing,
-        questions,
-        pool,
-        options.stat_sel,
-        size=size,
-        seed=seed,
-        parents=parents,
-        drawn_before=drawn_before,
-    )
+        made = TrainingSet.read(work.file(f"synthesize {arm}", "rows.jsonl"))
+        make = partial(take, made, read_rows(work.file(f"synthesize {arm}", "yield.jsonl"), Yield))
+    elif answers := recipe.selection.rewrites(arm):
+        made = TrainingSet.read(work.file(f"rewrite {arm}", "rows.jsonl"))
+        make = partial(some_pairs, made, answers, seed=recipe.seed)
+    else:
+        make = draws_of(arm, work, drawn_before)
+    if size or not tokens:
+        return make(size or pairs_in_every_arm(work))
+    cost = token_cost(recipe)
+    if made is None:
+        return within_tokens(make, tokens, cost, guess=_pairs_of_tokens(work, cost), seed=recipe.seed)
+    guess = round(len(made) * tokens / sum(map(cost, made.rows)))
+    return within_tokens(make, tokens, cost, guess=guess, most=len(made), seed=recipe.seed)
 
 
-def _of_new_questions(arm: Method, work: Work, size: int) -> TrainingSet:
-    made = TrainingSet.read(work.file(f"synthesize {arm}", "rows.jsonl"))
-    return take(made, read_rows(work.file(f"synthesize {arm}", "yield.jsonl"), Yield), size)
+def _select(arm: Method, work: Work) -> None:
+    chosen = training_set_of(arm, work)
+    chosen.write(work.stage.file("rows.jsonl"))
+    counts: dict[str, Any] = chosen.counts()
+    if work.recipe.selection.tokens:
+        counts["tokens"] = sum(map(token_cost(work.recipe), chosen.rows))
+    work.stage.finish(["rows.jsonl"], counts=counts, notes=chosen.notes)
 
 
 def _pairs(work: Work) -> int:
     return len(MissingSkillProfile.read(work.file("profile", "profile.json")).pairs())
+
+
+def _pairs_of_tokens(work: Work, cost: Callable[[TrainingRow], int]) -> int:
+    """As many pairs as should hold `selection.tokens`, at the mean length of the pool's."""
+    tokens = work.recipe.selection.tokens
+    assert tokens
+    some = [TrainingRow("", its.question, its.solution or "", {}) for its in work.split("pool")[:COUNTED]]
+    return max(1, round(tokens * len(some) / sum(map(cost, some))))

@@ -4,6 +4,7 @@ from stat_train.errors import UserError
 from stat_train.pipeline.arms import evaluate_step
 from stat_train.pipeline.asides import agreement_step, audit_step
 from stat_train.pipeline.data import data_step, student_step
+from stat_train.pipeline.embedding import EMBEDDED_ARMS, embed_step
 from stat_train.pipeline.metacognition import (
     answer_step,
     diagnose_step,
@@ -13,6 +14,7 @@ from stat_train.pipeline.metacognition import (
     taxonomy_step,
 )
 from stat_train.pipeline.reporting import report_step
+from stat_train.pipeline.rewriting import rewrite_step
 from stat_train.pipeline.rounds import later_steps
 from stat_train.pipeline.selection import select_step
 from stat_train.pipeline.step import Step
@@ -39,9 +41,10 @@ def _first_round(recipe: Recipe) -> list[Step]:
         difficulty_step(recipe),
         diagnose_step(recipe),
         profile_step(recipe),
+        *([embed_step(recipe)] if set(EMBEDDED_ARMS) & set(recipe.arms) else ()),
     ]
     select = [
-        step for arm in recipe.arms for step in (*_synthesize_steps(recipe, arm), select_step(recipe, arm))
+        step for arm in recipe.arms for step in (*_teacher_steps(recipe, arm), select_step(recipe, arm))
     ]
     start = [evaluate_step(recipe, START, split) for split in splits]
     trained = [
@@ -52,8 +55,11 @@ def _first_round(recipe: Recipe) -> list[Step]:
     return [*before, *select, *start, *trained]
 
 
-def _synthesize_steps(recipe: Recipe, arm: Method) -> list[Step]:
-    return [synthesize_step(recipe, arm)] if arm in SYNTHESIZED else []
+def _teacher_steps(recipe: Recipe, arm: Method) -> list[Step]:
+    """What the teacher does for an arm before its pairs are selected."""
+    if arm in SYNTHESIZED:
+        return [synthesize_step(recipe, arm)]
+    return [rewrite_step(recipe, arm)] if recipe.selection.rewrites(arm) else []
 
 
 def finished(recipe: Recipe) -> dict[str, Stage]:
@@ -77,7 +83,10 @@ def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
     by_title = {step.title: step for step in steps}
     wanted = {name} if name in by_title else {step.title for step in steps if step.name == name}
     if not wanted:
-        why = f"no arm of {', '.join(SYNTHESIZED)}" if name == "synthesize" else "`arms` is empty"
+        why = {
+            "synthesize": f"no arm of {', '.join(SYNTHESIZED)}",
+            "rewrite": "no arm augment, and selection.answers is 1",
+        }.get(name, "`arms` is empty")
         raise UserError(f"{recipe.name}: nothing to {name}: {why}")
     for step in reversed(steps):
         if step.title in wanted:

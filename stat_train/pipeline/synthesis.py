@@ -6,14 +6,16 @@ from functools import partial
 from typing import Any
 
 from stat_train.data.jsonl import write_jsonl
-from stat_train.difficulty.difficult import Difficulty
+from stat_train.embedding.vectors import read_vectors
 from stat_train.metacognition.labelling import skill_blocks
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.methods.drawing import allocate
+from stat_train.methods.embed_syn import EmbedSynCalls
 from stat_train.methods.llm2llm import LLM2LLMCalls
 from stat_train.methods.proposing import Group
 from stat_train.methods.stat_syn import StatSynCalls
 from stat_train.methods.synthesis import More, Synthesis, Synthesizer
+from stat_train.pipeline.draws import POOL_AND_VALIDATION, difficult_places
 from stat_train.pipeline.metacognition import nothing_owed, taxonomy_of
 from stat_train.pipeline.opening import (
     grader_files,
@@ -23,24 +25,31 @@ from stat_train.pipeline.opening import (
     teacher_options,
     template_hashes,
 )
-from stat_train.pipeline.rows import read_rows
-from stat_train.pipeline.selection import POOL_AND_VALIDATION, pairs_in_every_arm, size_needs, size_options
+from stat_train.pipeline.selection import pairs_in_every_arm, planned_size, size_needs, size_options
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import DEVELOPMENT, Method, Recipe
 from stat_train.teacher.schemas import Solve, Synthesize
 
-NEEDS: dict[Method, tuple[str, ...]] = {"stat-syn": ("profile", "taxonomy"), "llm2llm": ("difficulty",)}
+NEEDS: dict[Method, tuple[str, ...]] = {
+    "stat-syn": ("profile", "taxonomy"),
+    "llm2llm": ("difficulty",),
+    "embed-syn": ("difficulty", "embed"),
+}
 
 
 def synthesize_step(recipe: Recipe, arm: Method) -> Step:
     """New pairs for one arm, at least as many as it is to be given, as far as the teacher's yield allows."""
     selection = recipe.selection
-    own = {"stat-syn": selection.stat_syn, "llm2llm": selection.llm2llm}[arm]
-    size = f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws"
+    own = {
+        "stat-syn": selection.stat_syn,
+        "llm2llm": selection.llm2llm,
+        "embed-syn": selection.embed_syn,
+    }[arm]
+    solutions = selection.synthesis.solutions
     return Step(
         "synthesize",
         partial(_synthesize, arm),
-        lambda sizes: f"new questions for {size}, {selection.synthesis.solutions} solutions each",
+        lambda sizes: f"new questions for {planned_size(recipe)}, {solutions} solutions each",
         arm=arm,
         needs={
             "data": tuple(f"{split}.jsonl" for split in clean_splits(recipe)),
@@ -70,13 +79,22 @@ def requests_of(arm: Method, work: Work) -> tuple[dict[Group, int], int, More]:
     """What an arm asks for: pairs wanted of each group, new questions a request, and the requests."""
     recipe, size = work.recipe, pairs_in_every_arm(work)
     selection, validation = recipe.selection, work.split("validation")
-    if arm == "llm2llm":
-        rows = read_rows(work.file("difficulty", "difficulty.jsonl"), Difficulty)
-        difficult = {row.question_id for row in rows if row.difficult}
-        failed = [question for question in validation if question.id in difficult]
-        calls = LLM2LLMCalls(failed, seed=recipe.seed)
+    if arm != "stat-syn":
+        places = difficult_places(work)
+        failed = [validation[place] for place in places]
         groups = Counter((question.subject, "") for question in failed)
-        return allocate(groups, size), selection.llm2llm.questions, calls
+        if arm == "llm2llm":
+            varied = LLM2LLMCalls(failed, seed=recipe.seed)
+            return allocate(groups, size), selection.llm2llm.questions, varied
+        like = EmbedSynCalls(
+            failed,
+            read_vectors(work.file("embed", "validation.npy"))[places],
+            work.split("pool"),
+            read_vectors(work.file("embed", "pool.npy")),
+            selection.embed_syn,
+            seed=recipe.seed,
+        )
+        return allocate(groups, size), selection.embed_syn.questions, like
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
     taxonomy = taxonomy_of(work)
     shown = {

@@ -10,6 +10,7 @@ from stat_train.metacognition.asking import Asks
 from stat_train.methods.proposing import Call, propose
 from stat_train.methods.solving import solve
 from stat_train.pipeline.opening import open_grader, open_prompts
+from stat_train.pipeline.selection import expected_pairs
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.synthesis import requests_of
 from stat_train.recipe import Method, Recipe
@@ -50,12 +51,14 @@ def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[C
     selection, validation = recipe.selection, splits["validation"]
     if arm == "llm2llm":
         questions, source, shown, skill = selection.llm2llm.questions, validation, 1, None
+    elif arm == "embed-syn":
+        like = selection.embed_syn
+        questions, source, shown, skill = like.questions, splits["pool"], like.references, None
     else:
         own = selection.stat_syn
         questions, source, shown = own.questions, splits["pool"], own.references
         skill = {"id": "a_skill", "text": DESCRIPTION}
-    most = len(validation) * recipe.diagnosis.max_skills * selection.stat_sel.k
-    size = selection.size or most
+    size, assumed = expected_pairs(recipe, splits)
     calls = [
         Call(
             (source[place % len(source)].subject, ""),
@@ -65,5 +68,4 @@ def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[C
         )
         for place in range(math.ceil(size / (questions * selection.synthesis.solutions)))
     ]
-    at_most = "at most: as if every question were difficult and lacked as many skills as it may; "
-    return questions, calls, "" if selection.size else at_most
+    return questions, calls, assumed

@@ -10,11 +10,17 @@ class Extra(BaseModel):
 
 
 class TrainingSetSummary(Extra):
-    """What an arm was trained on; `notes` are one-line remarks (a skill that had too few rows)."""
+    """What an arm was trained on; `notes` are one-line remarks (a skill that had too few rows).
+
+    `tokens` are those of prompts and answers as the student reads them in one epoch, `source` where the
+    pairs are from.
+    """
 
     rows: int
     unique_questions: int
     back_offs: int = 0
+    tokens: int | None = None
+    source: str = ""
     notes: list[str] = []
 
 

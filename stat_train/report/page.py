@@ -11,6 +11,7 @@ from stat_train.report.reading import cut_off, headline, profile_headline, readi
 from stat_train.report.results import START, Results
 from stat_train.report.round_page import round_sections
 from stat_train.report.rounds import described_arms
+from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline
 from stat_train.report.views import (
     arm_order,
     main_split,
@@ -37,8 +38,12 @@ SKILLS_PICTURE = "report-skills.png"
 ARMS = {
     "start": "the student before training",
     "random": "pairs drawn at random from the pool",
+    "train": "the pool as it is, with its own solutions: all of it, or a sample where it is larger",
     "balanced": "pairs drawn evenly over skills, whatever the student lacks",
-    "hard": "pairs of the kinds of question that the student got wrong, with no diagnosis of skills",
+    "augment": "questions of the pool at random, each with several solutions that the teacher reworded",
+    "hard": "pairs of the hard levels, or of the kinds of question that the student got wrong; no diagnosis",
+    "embed-sel": "the pairs whose questions read most like the difficult ones, with no diagnosis of skills",
+    "embed-syn": "new pairs from the teacher, like the pool questions that read most like the difficult ones",
     "llm2llm": "new pairs from the teacher: variants of the questions that the student got wrong, no skills",
     "stat-sel": "pairs drawn by missing skill: each (difficult question, missing skill) calls for its share",
     "stat-syn": "new pairs from the teacher for each (difficult question, missing skill)",
@@ -165,17 +170,18 @@ def _training_sets(extras: Extras) -> Iterator[str]:
         return
     yield "## What was selected, and why"
     if extras.sets:
+        yield f"{prose(sets_headline(extras.sets))}."
         yield table(
-            ["arm", "pairs", "different questions", "back-offs"],
+            ["arm", *SETS_COLUMNS, "source"],
             (
-                [code(arm, cell=True), str(held.rows), str(held.unique_questions), str(held.back_offs)]
+                [code(arm, cell=True), *sets_figures(held), prose(held.source)]
                 for arm, held in extras.sets.items()
             ),
-            right=(1, 2, 3),
+            right=range(1, 1 + len(SETS_COLUMNS)),
         )
         yield (
-            "A back-off is a draw that found too few questions where it should have drawn, and took a "
-            "neighbour's."
+            "Tokens: prompts and answers, as the student read them in one epoch. A back-off is a draw that "
+            "found too few questions where it should have drawn, and took a neighbour's."
         )
     notes = [f"{code(arm)}: {prose(note)}" for arm, held in extras.sets.items() for note in held.notes]
     if notes:

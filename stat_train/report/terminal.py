@@ -1,6 +1,6 @@
 """Results in the terminal: tables that fit 80 columns and use more where there is more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich import box
 from rich.bar import Bar
@@ -9,10 +9,11 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from stat_train.report.extras import Extras, YieldRow
+from stat_train.report.extras import Extras, TrainingSetSummary, YieldRow
 from stat_train.report.reading import cut_off
 from stat_train.report.results import START, Paired, ProfileRow, Results
 from stat_train.report.rounds import round_headline, round_scores
+from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline
 from stat_train.report.views import (
     FEW,
     arm_order,
@@ -60,6 +61,8 @@ def tables(results: Results, extras: Extras | None = None) -> list[RenderableTyp
     if results.profile:
         parts.append(profile_table(results.profile))
     parts += [yield_table(arm, rows) for arm, rows in (extras.yields if extras else {}).items()]
+    if extras and extras.sets:
+        parts.append(sets_table(extras.sets))
     parts.append(accuracy_table(results))
     if results.paired:
         parts.append(paired_table(results.paired))
@@ -103,6 +106,18 @@ def yield_table(arm: str, rows: Sequence[YieldRow], top: int = TOP) -> Renderabl
     left_out = len(shown) - top - 1
     note = "pairs: kept questions, each with each of its agreeing solutions"
     return _with_note(table, f"{note}; {left_out} more skills in the report" if left_out > 0 else note)
+
+
+def sets_table(sets: Mapping[str, TrainingSetSummary]) -> RenderableType:
+    """What each arm was trained on."""
+    table = _table(f"Training sets: {sets_headline(sets)[0].lower()}{sets_headline(sets)[1:]}")
+    _label_column(table, "arm")
+    for header in SETS_COLUMNS:
+        table.add_column(header, justify="right")
+    table.add_column("source", ratio=1, min_width=12)
+    for arm, held in sets.items():
+        table.add_row(_data(arm), *sets_figures(held), _data(held.source))
+    return table
 
 
 def accuracy_table(results: Results) -> RenderableType:
