@@ -17,7 +17,7 @@ def with_rewrites(drawn: TrainingSet, rewrites: Mapping[str, Sequence[str]], ans
         for number in range(answers):
             rewritten = number < len(its)
             solution = its[number] if rewritten else row.solution
-            why = {**row.lineage, "answer": number, "rewritten": rewritten}
+            why = {**row.lineage, "solution": number, "rewritten": rewritten}
             rows.append(TrainingRow(f"{drawn.method}-{len(rows):05d}", row.question, solution, why))
     own = sum(not row.lineage["rewritten"] for row in rows)
     said = f"{own} of {len(rows)} answers are the pool's own solutions: too few rewrites were right and new"
