@@ -49,7 +49,10 @@ def test_the_page_is_whole_and_the_same_for_the_same_input(tmp_path: Path, resul
             "student": "a small model",
             "commands": ["make demo"],
             "warnings": ["random ended below its start"],
-            "sets": {"stat-sel": {"rows": 400, "unique_questions": 351, "back_offs": 12}},
+            "sets": {
+                "random": {"rows": 390, "unique_questions": 390, "source": "pool"},
+                "stat-sel": {"rows": 400, "unique_questions": 351, "back_offs": 12, "tokens": 41234},
+            },
             "teacher_bill": {
                 "requests": 1412,
                 "cached": 7,
@@ -84,7 +87,9 @@ def test_the_page_is_whole_and_the_same_for_the_same_input(tmp_path: Path, resul
         "| `ratio` | 15 | 20 | 75% | 65 to 85% |",
         "```text\nWhat is 5 of 80?\n```",
         "```text\nWhat is 7 of 90?\n```",
-        "| `stat-sel` | 400 | 351 | 12 |",
+        "The arms are not equally large: mind that when you compare them.",
+        "| `random` | 390 | 390 | - | 0 | pool |",
+        "| `stat-sel` | 400 | 351 | 41,234 | 12 |",
         "| `test` | `stat-sel` | 66.0% | 59 to 73% | 200 |",
         "| `test` | `stat-sel` | `random` | +8.0 | −1.0 to +17.0 | 0.200 | no difference shown |",
         "| `test` | `stat-sel` | `start` | +11.0 | +5.0 to +17.0 | <0.001 | **better** |",

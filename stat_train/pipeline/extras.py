@@ -11,7 +11,7 @@ from stat_train.pipeline.metacognition import shown_responses
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.selection import source_of
 from stat_train.pipeline.step import Work
-from stat_train.pipeline.sweep import RATES
+from stat_train.pipeline.sweep import RATES, trial
 from stat_train.recipe import DEVELOPMENT, METHODS, SYNTHESIZED, Recipe
 from stat_train.report.extras import (
     DiagnosisExample,
@@ -82,7 +82,9 @@ def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[st
 
 
 def _summary(work: Work, arm: str) -> TrainingSetSummary:
-    manifest, trained = work.given[f"select {arm}"].manifest, work.given[f"sft {arm}"].manifest
+    rates = work.recipe.sft.rates
+    name = arm if len(rates) == 1 else trial(arm, rates[0])  # all rates are tried on the same set
+    manifest, trained = work.given[f"select {arm}"].manifest, work.given[f"sft {name}"].manifest
     assert manifest is not None
     assert trained is not None
     counts = manifest["counts"]

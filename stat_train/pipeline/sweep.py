@@ -63,10 +63,7 @@ def _choose(arm: str, work: Work) -> None:
     )
     said = ", ".join(f"{rate:g} {scores[rate]:.1%}" for rate in rates)
     note = f"learning rate {best:g} kept; on the {DEVELOPMENT} split: {said}"
-    trained = work.given[f"sft {trial(arm, best)}"].manifest
-    assert trained is not None
-    counts = {"trainings": len(rates), "tokens": trained["counts"]["tokens"]}
-    work.stage.finish(["model", RATES], counts=counts, notes=[note])
+    work.stage.finish(["model", RATES], counts={"trainings": len(rates)}, notes=[note])
     write_card(work.recipe, arm, {**work.given, work.stage.title: work.stage})
 
 
