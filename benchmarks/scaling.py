@@ -28,8 +28,16 @@ def exponent(sizes: Sequence[float], costs: Sequence[float]) -> float:
     return sum((a - x) * (b - y) for a, b in zip(xs, ys, strict=True)) / sum((a - x) ** 2 for a in xs)
 
 
-def draw(path: Path, title: str, unit: str, found: Sequence[dict[str, Any]], parts: dict[str, str]) -> None:
-    """Seconds (stacked by `parts`: field -> name) and peak memory over size."""
+def draw(
+    path: Path,
+    title: str,
+    unit: str,
+    found: Sequence[dict[str, Any]],
+    parts: dict[str, str],
+    *,
+    stacked: bool = True,
+) -> None:
+    """Seconds by `parts` (field -> name), on top of each other or side by side, and peak memory over size."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -37,14 +45,18 @@ def draw(path: Path, title: str, unit: str, found: Sequence[dict[str, Any]], par
 
     sizes = [row["size"] / 1e6 for row in found]
     figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6), layout="constrained")
-    left.stackplot(
-        [0, *sizes],
-        *([0, *(row[name] for row in found)] for name in parts),
-        labels=parts.values(),
-        colors=[BLUE, ORANGE],
-        alpha=0.55,
-    )
-    left.plot(sizes, [sum(row[name] for name in parts) for row in found], "o", color=GREY)
+    if stacked:
+        left.stackplot(
+            [0, *sizes],
+            *([0, *(row[name] for row in found)] for name in parts),
+            labels=parts.values(),
+            colors=[BLUE, ORANGE],
+            alpha=0.55,
+        )
+        left.plot(sizes, [sum(row[name] for name in parts) for row in found], "o", color=GREY)
+    else:
+        for (name, label), color in zip(parts.items(), (BLUE, ORANGE), strict=True):
+            left.plot(sizes, [row[name] for row in found], "o-", color=color, label=label)
     left.set_ylabel("seconds")
     left.legend(loc="upper left", frameon=False)
     right.plot(sizes, [row["peak_mb"] / 1024 for row in found], "o-", color=BLUE)

@@ -75,3 +75,20 @@ def test_planted_leaks() -> None:
     assert 0 < recall["names"] <= 1
     assert 0 < recall["numbers"] <= 1
     assert found["false_positive_rate"] < 0.05
+
+
+def test_selection_scale(tmp_path: Path) -> None:
+    picture = tmp_path / "scale.png"
+    found = figures("selection_scale.py", "--pool", "16000", "--size", "2000", "--picture", str(picture))
+    assert (found["pool"], found["pairs"]) == (16_000, 2_000)
+    assert found["unique"] == 2_000
+    assert found["seconds"] > 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs MATH in ../shared/data")
+def test_the_papers_set_on_math_follows_the_profile_at_about_4000_questions() -> None:
+    found = figures("math_selection.py", "--data", str(SHARED))
+    assert found["pairs"] == 9_500
+    assert 3_500 < found["unique_questions"] < 5_000
+    assert found["p"] > 0.99
