@@ -1,14 +1,20 @@
 """What the documentation shows runs as it stands."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from grammar_domain import teach
 from scripted_server import ScriptedServer, serve
+from tiny_model import write_tiny_model
 
 from stat_train import TrainingSet
+from stat_train.tutor.server import tutor_app
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 
 
 def test_the_python_page_runs_and_finds_the_missing_skill(tmp_path: Path, monkeypatch, capsys) -> None:
@@ -19,3 +25,42 @@ def test_the_python_page_runs_and_finds_the_missing_skill(tmp_path: Path, monkey
     assert "form_plurals" in capsys.readouterr().out
     [row] = TrainingSet.read(tmp_path / "training_set.jsonl").rows
     assert (row.lineage["skill"], row.lineage["source_id"]) == ("form_plurals", "p1")
+
+
+def test_the_guide_goes_from_a_file_to_a_trained_and_evaluated_model(tmp_path: Path) -> None:
+    """Every bash and python block of it, in order; the tutor on a port stands in for vLLM."""
+    blocks = re.findall(r"```(bash|python|yaml)\n(.*?)```", (DOCS / "guide.md").read_text(), re.DOTALL)
+    assert [kind for kind, _ in blocks].count("bash") >= 6
+    tiny = write_tiny_model(tmp_path / "tiny")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(ROOT),
+        "STAT_TRAIN_CACHE": str(tmp_path / "cache"),
+        "OMP_NUM_THREADS": "1",
+    }
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    short = {"512": "8", "selection: {size: 40}": "selection: {size: 8}", "epochs: 3": "epochs: 3\n  max_steps: 1"}
+    said = ""
+    with serve(tutor_app()) as url:
+        for kind, block in blocks:
+            if kind == "yaml":
+                recipe = block.replace("http://localhost:8000/v1", url)
+                recipe = recipe.replace("meta-llama/Llama-3.2-1B-Instruct", str(tiny))
+                for long, quick in short.items():
+                    recipe = recipe.replace(long, quick)
+                (tmp_path / "my_recipe.yaml").write_text(recipe)
+                continue
+            code = [sys.executable, "-c", block]
+            if kind == "bash":
+                code = ["bash", "-ec", block.replace("stat-train", f"{sys.executable} -m stat_train")]
+            done = subprocess.run(
+                code, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, f"{block}\n{done.stderr}"
+            said += done.stdout
+    run = tmp_path / "runs" / "mine"
+    assert "Memory of a training (lora)" in said
+    assert "Missing-Skill-Profile" in said
+    assert "What training changed" in (run / "report.md").read_text()
+    cards = [card.read_text() for card in run.glob("sft-stat-sel-*/model/README.md")]
+    assert any("| `test` |" in card for card in cards)
