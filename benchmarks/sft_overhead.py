@@ -7,7 +7,8 @@ questions of the embedded domain, rendered by the same template, each time in a 
 tokenizing, training and saving are timed, imports are not. `ratio` is the median over the pairs of
 stat_train's rate over the bare script's. On a CPU stat_train scores answers only, where TRL scores every
 position twice: a saving of its own, so `ratio_trl_loss` gives the same with TRL's trainer class, which is
-what stat_train uses on a GPU.
+what stat_train uses on a GPU. `cpu_ratio` and `cpu_ratio_trl_loss` are those of CPU time: with --threads 1
+they hold on a machine that others use too.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def write_rows(path: Path, count: int, model: Path) -> None:
 
 
 def run(name: str, rows: Path, model: Path, batch: int, threads: int) -> dict[str, float]:
-    """seconds, tokens, steps and last_loss of one training."""
+    """seconds, cpu_s, tokens, steps and last_loss of one training."""
     script, *more = CONTESTANTS[name]
     environment = os.environ | {"PYTHONPATH": str(HERE.parent), "HF_HUB_OFFLINE": "1"}
     with tempfile.TemporaryDirectory() as out:
@@ -93,8 +94,8 @@ def main() -> None:
     if len(tokens) > 1:
         sys.exit(f"the contestants did not train on the same tokens: {tokens}")
 
-    def ratio(name: str) -> float:
-        return statistics.median(paired["bare"]["seconds"] / paired[name]["seconds"] for paired in rounds)
+    def ratio(name: str, of: str = "seconds") -> float:
+        return statistics.median(paired["bare"][of] / paired[name][of] for paired in rounds)
 
     def rate(name: str) -> float:
         return statistics.median(paired[name]["tokens"] / paired[name]["seconds"] for paired in rounds)
@@ -102,15 +103,17 @@ def main() -> None:
     figures = {
         "ratio": round(ratio("stat_train"), 4),
         "ratio_trl_loss": round(ratio("stat_train_trl_loss"), 4),
+        "cpu_ratio": round(ratio("stat_train", "cpu_s"), 4),
+        "cpu_ratio_trl_loss": round(ratio("stat_train_trl_loss", "cpu_s"), 4),
         "tokens_per_second": {name: round(rate(name), 1) for name in CONTESTANTS},
         "tokens": int(tokens.pop()),
         "steps": int(rounds[0]["bare"]["steps"]),
         "last_loss": {name: round(rounds[0][name]["last_loss"], 3) for name in CONTESTANTS},
         "threads": given.threads,
     }
-    print(f"\n{'':22}{'tokens/s':>10}{'of bare':>10}")
+    print(f"\n{'':22}{'tokens/s':>10}{'of bare':>10}{'CPU':>10}")
     for name in CONTESTANTS:
-        print(f"{name:22}{rate(name):10.1f}{ratio(name):10.3f}")
+        print(f"{name:22}{rate(name):10.1f}{ratio(name):10.3f}{ratio(name, 'cpu_s'):10.3f}")
     print(f"\n{json.dumps(figures)}")
 
 

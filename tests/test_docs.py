@@ -39,7 +39,7 @@ def test_the_guide_goes_from_a_file_to_a_trained_and_evaluated_model(tmp_path: P
         "OMP_NUM_THREADS": "1",
     }
     (tmp_path / "data").symlink_to(ROOT / "data")
-    short = {"512": "8", "selection: {size: 40}": "selection: {size: 8}", "epochs: 3": "epochs: 3\n  max_steps: 1"}
+    short = {"512": "8", "{size: 40}": "{size: 8}", "epochs: 3": "epochs: 3\n  max_steps: 1"}
     said = ""
     with serve(tutor_app()) as url:
         for kind, block in blocks:

@@ -17,7 +17,7 @@ rows, model, out, batch, threads = sys.argv[1:]
 torch.set_num_threads(int(threads))
 on_gpu = torch.cuda.is_available()
 
-started = time.perf_counter()
+started, cpu = time.perf_counter(), time.process_time()
 dataset = load_dataset("json", data_files=rows, split="train").select_columns(["prompt", "completion"])
 config = SFTConfig(
     output_dir=out,
@@ -46,8 +46,9 @@ trainer = SFTTrainer(
 )
 trainer.train()
 trainer.save_model(out)
-seconds = time.perf_counter() - started
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
 
 loss = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
 tokens = sum(map(len, trainer.train_dataset["input_ids"]))
-print(json.dumps({"seconds": seconds, "tokens": tokens, "steps": len(loss), "last_loss": loss[-1]}))
+figures = {"seconds": seconds, "cpu_s": cpu, "tokens": tokens, "steps": len(loss), "last_loss": loss[-1]}
+print(json.dumps(figures))

@@ -26,13 +26,14 @@ given, model, out, batch, threads = sys.argv[1:6]
 if sys.argv[6:] == ["trl_loss"]:
     trainer.answer_loss_trainer = lambda: SFTTrainer
 
-started = time.perf_counter()
+started, cpu = time.perf_counter(), time.process_time()
 rows = [SimpleNamespace(**row) for row in read_jsonl(Path(given))]
 prompt = student_prompt(StudentOptions(model=model), Path(model))
 options = SFTOptions(batch_size=int(batch), threads=int(threads), save_steps=1_000_000, save_dtype="float32")
 folder = sft(Path(model), rows, prompt, options, Path(out) / "model")
-seconds = time.perf_counter() - started
+seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
 
 loss = [row["loss"] for row in read_jsonl(folder / "loss.jsonl")]
 tokens = sum(len(prompt.training(row.question, row.solution)[0]) for row in rows)
-print(json.dumps({"seconds": seconds, "tokens": tokens, "steps": len(loss), "last_loss": loss[-1]}))
+figures = {"seconds": seconds, "cpu_s": cpu, "tokens": tokens, "steps": len(loss), "last_loss": loss[-1]}
+print(json.dumps(figures))
