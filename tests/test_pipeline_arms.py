@@ -125,6 +125,18 @@ def test_answers_are_rewritten_in_every_arm_from_the_pool_but_train(tiny: Path, 
         assert (counts["pairs"], counts["unique"]) == (20, unique)
 
 
+def test_more_questions_than_all_their_answers_need_leave_answers_out(tiny: Path, tmp_path: Path) -> None:
+    paper = ["arms=[stat-sel]", "selection.answers=3", "selection.questions=9", "selection.size=21"]
+    counts = run_recipe(recipe_for(tiny, tmp_path / "run", *paper), "select")["select stat-sel"].manifest[
+        "counts"
+    ]
+    assert (counts["pairs"], counts["unique"]) == (21, 9)
+    with pytest.raises(UserError, match="6 questions of 3 answers do not make 21 pairs"):
+        recipe_for(tiny, tmp_path, *paper, "selection.questions=6")
+    with pytest.raises(UserError, match=r"selection\.questions needs selection\.size"):
+        recipe_for(tiny, tmp_path, "selection.questions=9")
+
+
 def test_the_estimate_of_the_rewrites_is_what_is_then_asked_at_first(
     tiny: Path, tmp_path, monkeypatch
 ) -> None:

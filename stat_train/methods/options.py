@@ -123,6 +123,12 @@ class SelectionOptions(Options):
         description="of each question drawn from the pool. 1: its own solution; more (3 in the paper): so "
         "many verified rewrites of it by the teacher, in every arm but train",
     )
+    questions: int | None = Field(
+        None,
+        ge=1,
+        description="drawn for `size` pairs, with several `answers`: then not every question keeps all of "
+        "them (the paper: about 4,000 for 9,500 pairs of 3 answers); none: size / answers",
+    )
     stat_sel: StatSelOptions = StatSelOptions()
     hard: HardOptions = HardOptions()
     rewriting: RewritingOptions = RewritingOptions()
@@ -136,6 +142,21 @@ class SelectionOptions(Options):
     def _one_size(self) -> Self:
         if self.size and self.tokens:
             raise ValueError("give selection.size (pairs) or selection.tokens, not both")
+        return self
+
+    @model_validator(mode="after")
+    def _questions_make_the_size(self) -> Self:
+        if self.questions is None:
+            return self
+        if self.size is None or self.answers == 1:
+            raise ValueError(
+                "selection.questions needs selection.size and more than one of selection.answers"
+            )
+        if not self.questions <= self.size <= self.questions * self.answers:
+            raise ValueError(
+                f"{self.questions:,} questions of {self.answers} answers do not make {self.size:,} pairs; "
+                "change selection.questions, answers or size"
+            )
         return self
 
     def rewrites(self, arm: str) -> int:

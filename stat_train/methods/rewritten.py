@@ -25,9 +25,11 @@ def with_rewrites(drawn: TrainingSet, rewrites: Mapping[str, Sequence[str]], ans
 
 
 def some_pairs(made: TrainingSet, answers: int, size: int, *, seed: int = 0) -> TrainingSet:
-    """`size` of the pairs that `with_rewrites` made: questions at random, each with all of its answers."""
+    """`size` of the pairs that `with_rewrites` made, as many different questions as there are: first answers
+    before second ones, and of the last ones that are taken those of questions chosen at random."""
     import numpy as np
 
     turns = np.random.default_rng([seed, 10]).permutation(len(made) // answers)
-    kept = sorted([int(turn) * answers + number for turn in turns for number in range(answers)][:size])
-    return TrainingSet(made.method, tuple(made.rows[place] for place in kept), made.notes)
+    in_turn = [int(turn) * answers + number for number in range(answers) for turn in turns]
+    rows = tuple(made.rows[place] for place in sorted(in_turn[:size]))
+    return TrainingSet(made.method, rows, made.notes)

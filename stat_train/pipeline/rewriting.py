@@ -48,6 +48,7 @@ def rewrite_step(recipe: Recipe, arm: Method) -> Step:
             **size_options(recipe),
             "method": draw_options(recipe, arm),
             "rewriting": _options(recipe, arm).model_dump(),
+            **({"questions": recipe.selection.questions} if recipe.selection.questions else {}),
             "grader": recipe.grader,
             "teacher": teacher_options(recipe).identity(),
         },
@@ -66,7 +67,7 @@ def ask_for_rewrites(
         examples = _drawn(_questions(arm, work), work)
     else:
         pairs, assumed = expected_pairs(recipe, splits)
-        examples = list(splits["pool"][: math.ceil(pairs / recipe.selection.rewrites(arm))])
+        examples = list(splits["pool"][: _how_many(arm, recipe, pairs)])
         assumed += "as if the first questions of the pool were drawn; "
     with open_grader(recipe) as grader:
         rewrite(by, open_prompts(recipe), grader, examples, _options(recipe, arm))
@@ -97,9 +98,12 @@ def _rewrite(arm: Method, work: Work) -> None:
 
 
 def _questions(arm: Method, work: Work) -> TrainingSet:
-    """As many questions as make all pairs, with so many answers each."""
-    answers = work.recipe.selection.rewrites(arm)
-    return draws_of(arm, work)(math.ceil(pairs_in_every_arm(work) / answers))
+    return draws_of(arm, work)(_how_many(arm, work.recipe, pairs_in_every_arm(work)))
+
+
+def _how_many(arm: Method, recipe: Recipe, pairs: int) -> int:
+    """As many questions as make all pairs with the answers that they get, or more if so wished."""
+    return recipe.selection.questions or math.ceil(pairs / recipe.selection.rewrites(arm))
 
 
 def _drawn(drawn: TrainingSet, work: Work) -> list[Example]:
