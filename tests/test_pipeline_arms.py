@@ -13,7 +13,7 @@ from stat_train.pipeline.estimate import estimate
 from stat_train.pipeline.selection import token_cost
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
-from stat_train.report.extras import Extras
+from stat_train.report.extras import Extras, TrainingSetSummary
 from stat_train.report.terminal import sets_table
 from stat_train.run import Stage
 
@@ -189,6 +189,12 @@ def test_what_each_arm_holds_is_told(tiny: Path, tmp_path: Path) -> None:
     page = (recipe.folder / "report.md").read_text()
     assert "Every arm holds 6 pairs." in page
     assert "pool, 3 reworded solutions each" in page
+    assert "every arm holds 600 tokens" in str(sets_table(_of_tokens(600, 590), 600).title)
+    assert "not equally large" in str(sets_table(_of_tokens(600, 400), 600).title)
     shown = sets_table(held)
     assert shown.row_count == 2
     assert "every arm holds 6 pairs" in str(shown.title)
+
+
+def _of_tokens(*tokens: int) -> dict[str, TrainingSetSummary]:
+    return {str(n): TrainingSetSummary(rows=n // 10, unique_questions=1, tokens=n) for n in tokens}

@@ -38,6 +38,7 @@ def extras_of(work: Work) -> Extras:
         data=_data(recipe),
         warnings=list(training_warnings(recipe, work.given)),
         sets={arm: _summary(work, arm) for arm in recipe.trained_arms},
+        tokens_in_every_arm=recipe.selection.tokens,
         learning_rates={arm: _rates(work, arm) for arm in recipe.trained_arms if len(recipe.sft.rates) > 1},
         yields={arm: _yield(work, arm) for arm in recipe.arms if arm in SYNTHESIZED},
         teacher_bill=_bill(work),

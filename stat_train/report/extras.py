@@ -96,7 +96,8 @@ class Extras(Extra):
     """Optional parts of a report; what is empty is left out of it.
 
     `name` is the run's; `student`, `teacher` and `data` describe each in a sentence; `commands` repeat
-    the run; `warnings` stand first and loud; `sets`, `yields` and `learning_rates` are keyed by arm.
+    the run; `warnings` stand first and loud; `sets`, `yields` and `learning_rates` are keyed by arm;
+    `tokens_in_every_arm` is their size where the recipe counts tokens.
     """
 
     name: str = ""
@@ -106,6 +107,7 @@ class Extras(Extra):
     commands: list[str] = []
     warnings: list[str] = []
     sets: dict[str, TrainingSetSummary] = {}
+    tokens_in_every_arm: int | None = None
     yields: dict[str, list[YieldRow]] = {}
     learning_rates: dict[str, list[TriedRate]] = {}
     teacher_bill: TeacherBill | None = None

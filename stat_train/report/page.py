@@ -170,7 +170,7 @@ def _training_sets(extras: Extras) -> Iterator[str]:
         return
     yield "## What was selected, and why"
     if extras.sets:
-        yield f"{prose(sets_headline(extras.sets))}."
+        yield f"{prose(sets_headline(extras.sets, extras.tokens_in_every_arm))}."
         yield table(
             ["arm", *SETS_COLUMNS, "source"],
             (

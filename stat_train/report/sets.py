@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from stat_train.report.extras import TrainingSetSummary
 
 SETS_COLUMNS = ("pairs", "different questions", "tokens", "back-offs")
-EQUAL_TOKENS = 0.01
-"""Sets whose tokens differ by less than this share count as equally large."""
+PAIRS_SHORT = 3
+"""A set that lacks fewer tokens than so many of its pairs have counts as of the size that was asked for."""
 
 
 def sets_figures(held: TrainingSetSummary) -> list[str]:
@@ -15,12 +15,15 @@ def sets_figures(held: TrainingSetSummary) -> list[str]:
     return [f"{held.rows:,}", f"{held.unique_questions:,}", tokens, f"{held.back_offs:,}"]
 
 
-def sets_headline(sets: Mapping[str, TrainingSetSummary]) -> str:
-    """Whether the arms hold equally many pairs, or tokens."""
+def sets_headline(sets: Mapping[str, TrainingSetSummary], tokens: int | None = None) -> str:
+    """Whether the arms hold equally many pairs, or the `tokens` that every arm was to have."""
     rows = {held.rows for held in sets.values()}
-    tokens = [held.tokens for held in sets.values() if held.tokens is not None]
+    if tokens and all(_holds(held, tokens) for held in sets.values()):
+        return f"Every arm holds {tokens:,} tokens, as far as whole pairs go"
     if len(rows) == 1:
         return f"Every arm holds {min(rows):,} pairs"
-    if len(tokens) == len(sets) and min(tokens) >= (1 - EQUAL_TOKENS) * max(tokens):
-        return f"Every arm holds {max(tokens):,} tokens, within 1%"
     return "The arms are not equally large: mind that when you compare them"
+
+
+def _holds(held: TrainingSetSummary, tokens: int) -> bool:
+    return held.tokens is not None and held.tokens + PAIRS_SHORT * held.tokens / held.rows > tokens

@@ -62,7 +62,7 @@ def tables(results: Results, extras: Extras | None = None) -> list[RenderableTyp
         parts.append(profile_table(results.profile))
     parts += [yield_table(arm, rows) for arm, rows in (extras.yields if extras else {}).items()]
     if extras and extras.sets:
-        parts.append(sets_table(extras.sets))
+        parts.append(sets_table(extras.sets, extras.tokens_in_every_arm))
     parts.append(accuracy_table(results))
     if results.paired:
         parts.append(paired_table(results.paired))
@@ -108,9 +108,10 @@ def yield_table(arm: str, rows: Sequence[YieldRow], top: int = TOP) -> Renderabl
     return _with_note(table, f"{note}; {left_out} more skills in the report" if left_out > 0 else note)
 
 
-def sets_table(sets: Mapping[str, TrainingSetSummary]) -> RenderableType:
+def sets_table(sets: Mapping[str, TrainingSetSummary], tokens: int | None = None) -> RenderableType:
     """What each arm was trained on."""
-    table = _table(f"Training sets: {sets_headline(sets)[0].lower()}{sets_headline(sets)[1:]}")
+    headline = sets_headline(sets, tokens)
+    table = _table(f"Training sets: {headline[0].lower()}{headline[1:]}")
     _label_column(table, "arm")
     for header in SETS_COLUMNS:
         table.add_column(header, justify="right")
