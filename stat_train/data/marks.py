@@ -1,36 +1,40 @@
 """Where a text marks its final answer: `\\boxed{...}`, `#### ...`, "the answer is ..."."""
 
 import re
+from collections import deque
 
-BOX = re.compile(r"\\(?:boxed|fbox)(?:\s*(\{)|\s*(\\[a-zA-Z]+|[^\s\\{}$])|)")
-BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+BOX_OR_BRACE = re.compile(
+    r"\\{1,3}(?:boxed|fbox)(?![a-zA-Z])\s*+(?:(?P<box>\{)|(?P<bare>\\[a-zA-Z]+|[^\s\\{}$])|)|\\.|[{}]",
+    re.DOTALL,
+)
 HASHES = re.compile(r"^[ \t]*#{4}(?!#)[ \t]*(.*)$", re.MULTILINE)
 ANSWER = re.compile(
-    r"\banswers?(?:[ \t]+to[ \t][^.\n:]{0,80}?)?[ \t*]*"
+    r"\banswers?(?:[ \t]+to[ \t][^.\n:]{0,80}?)?[ \t*]{0,20}+"
     r"(?:(?:is|are|was|be|equals)\b(?:[ \t]*:)?|(?:should|would|must)[ \t]+be\b|[:=])[ \t*]*",
     re.IGNORECASE,
 )
 SENTENCE_END = re.compile(r"[.!?](?=\s|$|\*)|\n")
+MOST_STATEMENTS = 50
 
 
 def boxed(text: str) -> list[str]:
     """Contents of all `\\boxed{}` (or TeX's `\\boxed 2`), in order, without empty ones. Linear time.
 
-    A box that is never closed is none: the text was cut off.
+    Of boxes inside a box the inner ones count. A box that is never closed is none: the text was cut off.
     """
-    found = []
-    position = 0
-    while match := BOX.search(text, position):
-        position = match.end()
-        if match[1] is None:
-            found += [match[2]] if match[2] else []
-            continue
-        end = _closing_brace(text, position)
-        if end is None:
-            break
-        if content := text[position:end].strip():
-            found.append(content)
-        position = end + 1
+    found: list[str] = []
+    opened: list[tuple[int, int] | None] = []  # a box: where its content begins, and how many came before
+    for match in BOX_OR_BRACE.finditer(text):
+        if match["bare"]:
+            found.append(match["bare"])
+        elif match["box"]:
+            opened.append((match.end(), len(found)))
+        elif match[0] == "{":
+            opened.append(None)
+        elif match[0] == "}" and opened and (box := opened.pop()):
+            start, before = box
+            if len(found) == before and (content := text[start : match.start()].strip()):
+                found.append(content)
     return found
 
 
@@ -40,23 +44,11 @@ def hash_marked(text: str) -> list[str]:
 
 
 def stated(text: str) -> list[str]:
-    """The sentences' rests behind each "answer is", "answer:" and the like, in order."""
+    """The sentences' rests behind the last 50 of "answer is", "answer:" and the like, in order."""
     found = []
-    for match in ANSWER.finditer(text):
+    for match in deque(ANSWER.finditer(text), MOST_STATEMENTS):
         rest = text[match.end() : match.end() + 1000]
         end = SENTENCE_END.search(rest)
         if content := rest[: end.start() if end else len(rest)].strip(" \t*"):
             found.append(content)
     return found
-
-
-def _closing_brace(text: str, start: int) -> int | None:
-    depth = 1
-    for match in BRACE.finditer(text, start):
-        if match[0] == "{":
-            depth += 1
-        elif match[0] == "}":
-            depth -= 1
-            if depth == 0:
-                return match.start()
-    return None

@@ -18,15 +18,17 @@ SIGNED = rf"{SIGN}(?:\\?[$€£¥][ \t]*)?[-−]?{NUMBER}"
 FRACTION = r"(?:[-−][ \t]*)?\\[dtc]?frac\{[^{}]*\}\{[^{}]*\}"
 MIXED = rf"{SIGNED}[ \t]+[0-9]+/[0-9]+"
 TERM = rf"(?:{FRACTION}|{MIXED}|{SIGNED})"
-EXPRESSION = rf"{TERM}(?:[ \t]*[-−+*/×÷^:][ \t]*{TERM})*(?:[ \t]*(?:\\?%|percent\b))?"
-NOT_INSIDE = r"(?<![\w.:/^])"
+EXPRESSION = rf"{TERM}(?:[ \t]*+[-−+*/×÷^:][ \t]*+{TERM})*+(?:[ \t]*+(?:\\?%|percent\b))?+"
+NOT_INSIDE = r"(?<![\w.:/^])(?<![\^_]\{)"
 NUMERIC_VALUE = re.compile(NOT_INSIDE + EXPRESSION)
 ALTERNATIVE = re.compile(
-    r"[ \t]*(?:,?[ \t]*(?:or|and)\b|,|/)[ \t]*|(?:[ \t]+[^\W\d]+){1,3},?[ \t]+or\b[ \t]*"
+    r"[ \t]*+[,;]?[ \t]*+(?:\(?(?:or|and|vs)\b\.?|[,;/|&]|\\(?:lor|vee)\b)[ \t]*+"
+    r"(?:(?:maybe|perhaps|possibly|even|else|also)\b,?[ \t]*+)*+"
+    r"|(?:[ \t]++[^\W\d]++){1,3},?[ \t]++or\b[ \t]*+"
 )
 EQUALS = re.compile(r"(?<![<>!:=])=(?!=)")
 SPACED_SIGN = re.compile(r"^([-−])[ \t]+")
-TAIL = 4000
+TAIL = 1500
 
 
 def marked_answers(text: str) -> list[str]:
@@ -52,6 +54,11 @@ def last_chain(text: str, value: re.Pattern[str] = NUMERIC_VALUE) -> list[str]:
     """The last value and the alternatives beside it."""
     chains = _chains(text, value)
     return chains[-1] if chains else []
+
+
+def all_values(text: str) -> list[str]:
+    """Every value of a text, in order."""
+    return [value for chain in _chains(text, NUMERIC_VALUE) for value in chain]
 
 
 def joined(answers: list[str], value: Callable[[str], object]) -> str | None:

@@ -7,8 +7,9 @@ from stat_train.grading.candidates import joined
 
 LETTER = re.compile(r"(?<![A-Za-z0-9\\])([A-J])(?![A-Za-z0-9'’])")
 GOLD = re.compile(
-    r"[\s(\[*$]*(?:\\(?:text|textbf|mathrm|mathbf)\{)?[\s(]*([A-Ja-j])(?:[\s)\]}.:*$].*)?", re.DOTALL
+    r"[\s(\[*$]*+(?:\\(?:text|textbf|mathrm|mathbf)\{)?+[\s(]*+([A-Ja-j])(?:[\s)\]}.:*$].*)?", re.DOTALL
 )
+BESIDE = re.compile(r"[\s()\[\]*$,/]*+(?:or|and)?[\s()\[\]*$]*+")
 OPTION = re.compile(r"\(([A-J])\)|^[ \t*]*([A-J])(?:[.):]|[ \t*]*$)", re.MULTILINE)
 
 
@@ -19,12 +20,11 @@ def extract(text: str) -> str | None:
     """
     marked = boxed(text) or hash_marked(text)
     if marked:
-        return joined([letter for answer in marked if (letter := _letter(answer))], str)
+        return joined([letter for answer in marked for letter in _letters(answer)], str)
     statements = stated(text)
     if statements:
         return joined([letter for statement in statements for letter in _offered(statement)], str)
-    options = [match[1] or match[2] for match in OPTION.finditer(text)]
-    return options[-1] if options else None
+    return joined(_chains(text, OPTION)[-1], str) if OPTION.search(text) else None
 
 
 def same(a: str, b: str) -> bool:
@@ -43,13 +43,26 @@ def _letter(text: str) -> str | None:
     return match[1].upper() if match else None
 
 
+def _letters(marked: str) -> list[str]:
+    """The letter of a marked answer, or all that stand in it."""
+    letter = _letter(marked)
+    return [letter] if letter else LETTER.findall(marked)
+
+
 def _offered(statement: str) -> list[str]:
     """The first letter, with those offered beside it ("B or C")."""
-    letters = list(LETTER.finditer(statement))
-    offered = []
-    for before, letter in zip([None, *letters], letters, strict=False):
-        between = statement[before.end() : letter.start()] if before else ""
-        if before and not re.fullmatch(r"[\s()\[\]*$,/]*(?:or|and)?[\s()\[\]*$]*", between):
-            break
-        offered.append(letter[1])
-    return offered
+    chains = _chains(statement, LETTER)
+    return chains[0] if chains else []
+
+
+def _chains(text: str, option: re.Pattern[str]) -> list[list[str]]:
+    """The letters, those side by side together."""
+    chains: list[list[str]] = []
+    end = 0
+    for match in option.finditer(text):
+        if chains and BESIDE.fullmatch(text, end, match.start()):
+            chains[-1].append(match[match.lastindex or 1])
+        else:
+            chains.append([match[match.lastindex or 1]])
+        end = match.end()
+    return chains

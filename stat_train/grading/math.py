@@ -18,8 +18,12 @@ from stat_train.grading.verdict import Verdict
 
 DELIMITED = r"\$[^$\n]+\$|\\\([^\n]+?\\\)|\\\[[^$]+?\\\]"
 VALUE = re.compile(rf"(?:{DELIMITED}|(?<![\w.:/^{{\\]){EXPRESSION}(?![A-Za-z(]|[ \t]?\\[a-zA-Z]))")
-FORMULA = re.compile(r"[A-Za-z]{0,2}(?:[^A-Za-z]+(?:[A-Za-z]{1,2}(?![A-Za-z])|and|or|pi)?)*")
-OR = re.compile(r"(?<!\{)[ \t]*\bor\b[ \t]*(?!\})")
+FORMULA = re.compile(r"[A-Za-z]{0,2}+(?:[^A-Za-z]++(?:[A-Za-z]{1,2}(?![A-Za-z])|and|or|pi)?+)*+")
+SPACES = r"(?:[ \t,;]|\\q?quad(?![a-zA-Z])|\\[,; ])*+"
+OR = re.compile(
+    rf"{SPACES}(?:\\(?:text|mathrm|mbox)\{{[^{{}}]{{0,20}}\bor\b[^{{}}]{{0,20}}\}}|\(?\bor\b|\\(?:lor|vee)(?![a-zA-Z]))"
+    rf"{SPACES}"
+)
 INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 LONGEST_ANSWER = 2000
 
@@ -44,13 +48,13 @@ def compare_integers(answer: str, gold: str) -> Verdict | None:
 
 
 def compare(answer: str, gold: str) -> tuple[Verdict, str | None]:
-    """(verdict, reason of an error). Each alternative must be right, or all together be the gold."""
+    """(verdict, reason of an error). Each alternative must be right, or all together be a gold of several."""
     gold = _bare(gold)
     if not _parsed(gold):
         return "error", "the gold answer cannot be parsed"
     verdict, reason = _verify(answer, gold)
     alternatives = OR.split(answer)
-    if verdict == "correct" or len(alternatives) == 1:
+    if len(alternatives) == 1 or (verdict == "correct" and _has_parts(gold)):
         return verdict, reason
     verdicts = [_verify(alternative, gold) for alternative in alternatives]
     return next((found for found in verdicts if found[0] != "correct"), ("correct", None))
@@ -68,6 +72,13 @@ def _verify(answer: str, gold: str) -> tuple[Verdict, str | None]:
     except (Exception, RecursionError) as error:
         return "error", f"{type(error).__name__}: {error}"[:200]
     return ("correct" if right else "wrong"), None
+
+
+def _has_parts(gold: str) -> bool:
+    """Whether a gold answer can be several values: a set, a pair, a relation, "1 or 2"."""
+    from sympy import Expr
+
+    return bool(OR.search(gold)) or not isinstance(_parsed(gold)[0], Expr)
 
 
 @lru_cache(maxsize=20_000)
@@ -94,7 +105,9 @@ def _stated_values(statement: str) -> list[str]:
 
 def _bare(answer: str) -> str:
     """Without the math delimiters around it."""
-    match = re.fullmatch(r"\$+(.*?)\$+|\\\((.*)\\\)|\\\[(.*)\\\]", answer.strip(), re.DOTALL)
-    return (
-        (next(part for part in match.groups() if part is not None) if match else answer).strip().rstrip(".")
-    )
+    bare = answer.strip()
+    if len(bare) > 1 and bare[0] == bare[-1] == "$":
+        bare = bare.strip("$")
+    elif bare[:2] + bare[-2:] in (r"\(\)", r"\[\]") and len(bare) > 3:
+        bare = bare[2:-2]
+    return bare.strip().rstrip(".")

@@ -5,6 +5,7 @@ from fractions import Fraction
 
 from stat_train.grading.candidates import (
     SIGNED,
+    all_values,
     first_chain,
     joined,
     last_side,
@@ -14,12 +15,15 @@ from stat_train.grading.candidates import (
 
 RELATIVE_TOLERANCE = Fraction(1, 10**6)
 LONGEST_NUMBER = 200
+LONGEST_ANSWER = 2000
 LONGEST_TEXT = 100_000
 PLAIN = re.compile(rf"(?P<whole>{SIGNED})(?:[ \t]+(?P<top>[0-9]+)/(?P<bottom>[0-9]+))?")
 RATIO = re.compile(rf"(?P<top>{SIGNED})[ \t]*/[ \t]*(?P<bottom>{SIGNED})")
 LATEX_FRACTION = re.compile(r"(?P<sign>[-−]?)[ \t]*\\[dtc]?frac\{(?P<top>[^{}]*)\}\{(?P<bottom>[^{}]*)\}")
 DROPPED = re.compile(r"\\!|\\?[$€£¥]|\*\*|\\(?:left|right)(?![a-zA-Z])")
-SPACING = re.compile(r"\\[,;: ()\[\]]|~|\\(?:text|mathrm|mbox)\{[^{}]*\}")
+APART = re.compile(r"\b(?:or|and)\b|;|,(?=\s)")
+TEXT = re.compile(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}")
+SPACING = re.compile(r"\\[,;: ()\[\]]|\\q?quad(?![a-zA-Z])|~")
 SHORT_FRACTION = re.compile(r"(\\[dtc]?frac)\s*([0-9])\s*([0-9])")
 
 
@@ -47,7 +51,9 @@ def gradable(gold: str) -> bool:
 
 
 def parse(text: str) -> tuple[Fraction, bool] | None:
-    """(value, whether in per cent), None where the text is not one number."""
+    """(value, whether in per cent), None where the text is not one number, or endless."""
+    if len(text) > LONGEST_ANSWER:
+        return None
     values = set(first_chain(_plain(text)))
     if len(values) != 1:
         return None
@@ -58,8 +64,11 @@ def parse(text: str) -> tuple[Fraction, bool] | None:
 
 
 def _as_value(answer: str) -> str:
-    """A marked answer's number without its unit, where it holds one."""
-    return joined(first_chain(last_side(_plain(answer))), _value) or answer
+    """A marked answer's number without its unit, where it holds one; all its numbers where they differ."""
+    if len(answer) > LONGEST_ANSWER:
+        return answer
+    sides = map(last_side, APART.split(_plain(answer)))
+    return joined([value for side in sides for value in all_values(side)], _value) or answer
 
 
 def _value(text: str) -> object:
@@ -67,8 +76,8 @@ def _value(text: str) -> object:
 
 
 def _plain(text: str) -> str:
-    """Without LaTeX's spacing, math delimiters and currency signs."""
-    text = DROPPED.sub("", text.replace("{,}", ","))
+    """Without LaTeX's spacing, text commands, math delimiters and currency signs."""
+    text = DROPPED.sub("", TEXT.sub(r" \1", text).replace("{,}", ","))
     return SHORT_FRACTION.sub(r"\1{\2}{\3}", SPACING.sub(" ", text))
 
 
