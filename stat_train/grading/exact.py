@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from stat_train.data.marks import boxed, hash_marked, stated
 from stat_train.grading.candidates import joined
@@ -27,6 +28,7 @@ def gradable(gold: str) -> bool:
     return normalise(gold) != ""
 
 
+@lru_cache(maxsize=256)
 def normalise(text: str) -> str:
     text = unicodedata.normalize("NFKC", TEXT_COMMAND.sub(r"\1", text))
     return " ".join(text.split()).strip(WRAPPING).casefold()

@@ -52,7 +52,7 @@ class Worker:
         self.deadline = time.monotonic() + self.wall_seconds
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(orjson.dumps([pairs[index] for index in batch]) + b"\n")
+            self.process.stdin.write(_line([pairs[index] for index in batch]))
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # its end is read next
@@ -190,6 +190,14 @@ class WorkerPool:
         culprit = worker.batch.popleft()
         todo.extendleft(reversed(worker.batch))
         return [(culprit, (verdict, reason))]
+
+
+def _line(batch: Sequence[tuple[str, str]]) -> bytes:
+    try:
+        return orjson.dumps(batch) + b"\n"
+    except TypeError:  # half a surrogate pair, which is no character
+        whole = [[text.encode(errors="replace").decode() for text in pair] for pair in batch]
+        return orjson.dumps(whole) + b"\n"
 
 
 def _end_all(workers: list[Worker]) -> None:
