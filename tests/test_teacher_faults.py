@@ -216,7 +216,7 @@ def test_after_kill_9_no_committed_answer_is_asked_again(tmp_path: Path):
         out, err = start(url, path, 150).communicate(timeout=60)
     assert out == "150\n", err
     assert not kept & set(map(question, server.bodies[asked:]))
-    assert len(server.bodies) <= 150 + 2 * 8
+    assert len(server.bodies) <= 150 + 2 * (8 + 8)  # two kills: 8 in flight, 8 being committed
     assert len(committed(path)) == 150
 
 

@@ -3,6 +3,7 @@
 import asyncio
 
 from stat_train.teacher.failures import TransportError
+from stat_train.teacher.request import Reply
 from stat_train.teacher.rows import Row, Rows
 from stat_train.teacher.sending import OwedError, Sender
 
@@ -22,16 +23,34 @@ async def ask_by_requests(rows: Rows, sender: Sender) -> None:
 
 
 async def _work(rows: Rows, sender: Sender, refilling: asyncio.Lock) -> None:
-    while (row := await _next(rows, refilling)) is not None:
-        try:
-            reply = await sender.send(row.request, row.messages)
-        except OwedError as owed:
-            rows.hopeless = sender.hopeless
-            await rows.owe(row, str(owed))
-        except TransportError as failure:
-            await rows.refused(row, failure.reason)
-        else:
-            await rows.answer([(row, reply)])
+    """Sends row after row; the next one is on its way while the last answer is committed and judged."""
+    judging: asyncio.Task[None] | None = None
+    try:
+        while True:
+            row = await _next(rows, refilling)
+            if row is None and judging is None:
+                return
+            reply = await _reply(rows, sender, row) if row is not None else None
+            if judging is not None:
+                await asyncio.shield(judging)  # an invalid answer makes its row ready again
+                judging = None
+            if row is not None and reply is not None:
+                judging = asyncio.create_task(rows.answer([(row, reply)]))
+    finally:
+        if judging is not None:
+            await asyncio.gather(judging, return_exceptions=True)
+
+
+async def _reply(rows: Rows, sender: Sender, row: Row) -> Reply | None:
+    """The endpoint's reply to the row; None where the row ended without one."""
+    try:
+        return await sender.send(row.request, row.messages)
+    except OwedError as owed:
+        rows.hopeless = sender.hopeless
+        await rows.owe(row, str(owed))
+    except TransportError as failure:
+        await rows.refused(row, failure.reason)
+    return None
 
 
 async def _next(rows: Rows, refilling: asyncio.Lock) -> Row | None:

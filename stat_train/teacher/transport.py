@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Transport = Callable[[bytes], Awaitable[Reply]]
 
 CONNECT_TIMEOUT_S = 10.0
-CONNECTIONS_PER_POOL = 32
+CONNECTIONS_PER_POOL = 4
 """A pool looks at each of its connections on every request, so small pools cost less than a large one."""
 TUTOR_URL = "http://tutor/v1"
 
