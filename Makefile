@@ -2,13 +2,14 @@
 PYTHON ?= python3
 VENV ?= .venv
 RECIPE ?= recipes/demo.yaml
+TASKS ?=
 SET ?=
 SEEDS ?= 1 2 3
 STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft evaluate warmup arms pilot pilot-variations check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft evaluate benchmark warmup arms pilot pilot-variations check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -52,6 +53,9 @@ sft: setup ## train the student on each of them
 evaluate: setup ## score the start and each arm
 label answer audit agreement diagnose profile rewrite synthesize select sft evaluate:
 	$(STAT) $@ $(RECIPE) $(SET)
+
+benchmark: setup ## score RECIPE's arms, or a model, on benchmarks: TASKS=amc23,my_task.yaml
+	$(STAT) benchmark $(RECIPE) $(if $(TASKS),--tasks $(TASKS)) $(SET)
 
 warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)
 	$(VENV)/bin/python studies/warmup.py

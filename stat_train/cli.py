@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stat_train.cli_evaluation import benchmark
 from stat_train.cli_tools import cache_app, profile_app, prompts_app, tutor_app
 from stat_train.errors import Interrupted, Unfinished, UserError
 
@@ -71,6 +72,11 @@ def run(
         report = stages["report"]
         extras = Extras.model_validate_json(report.file("extras.json").read_bytes())
         print_results(Results.read(report.file("results.json")), extras)
+        if "benchmarks" in stages:
+            from stat_train.report.benchmark_page import print_benchmarks
+            from stat_train.report.benchmarks import Benchmarks
+
+            print_benchmarks(Benchmarks.read(stages["benchmarks"].file("benchmarks.json")), Console())
         folder = report.path.parent
         Console().print(
             f"The report: {folder / 'report.md'}   The figures: {folder / 'results.json'}", soft_wrap=True
@@ -133,6 +139,7 @@ def push(
     typer.echo(card.push(read, arm, repo_id, finished(read), public))
 
 
+app.command()(benchmark)
 app.add_typer(profile_app, name="profile")
 app.add_typer(tutor_app, name="tutor")
 app.add_typer(prompts_app, name="prompts")

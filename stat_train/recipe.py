@@ -9,6 +9,7 @@ from pydantic import Field, field_validator, model_validator
 from stat_train.data.columns import Columns
 from stat_train.data.decontamination import DecontaminationOptions
 from stat_train.difficulty.options import DifficultyOptions
+from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.metacognition.audit import AuditOptions
 from stat_train.metacognition.diagnosis import DiagnosisOptions
 from stat_train.metacognition.discovery import DiscoveryOptions
@@ -180,6 +181,9 @@ class Recipe(Options):
     sft: SFTOptions = SFTOptions()
     rounds: RoundsOptions | None = Field(None, description="none: one round")
     evaluation: EvaluationOptions = EvaluationOptions()
+    benchmarks: BenchmarkOptions | None = Field(
+        None, description="scored beside the evaluation splits; no pool question may stand in them"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -230,6 +234,18 @@ class Recipe(Options):
         if rounds.at_once and self.selection.size is None:
             raise ValueError("rounds.at_once needs to know how many pairs a round has: set selection.size")
         return self
+
+    @model_validator(mode="after")
+    def _benchmarks_fit(self) -> Self:
+        if self.benchmarks:
+            self.check_arms(self.benchmarks)
+        return self
+
+    def check_arms(self, benchmarks: BenchmarkOptions) -> None:
+        """ValueError where benchmarks are to be run on an arm that is not there."""
+        there = (START, *self.trained_arms)
+        if unknown := sorted(set(benchmarks.arms or ()) - set(there)):
+            raise ValueError(f"benchmarks.arms: no arm {unknown[0]!r}; the arms are {', '.join(there)}")
 
     @property
     def near_rules(self) -> DecontaminationOptions:

@@ -1,6 +1,7 @@
 """Recipes from YAML files, with `key=value` overrides; every fault is one line that names its key."""
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -10,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
+from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.recipe import DISCOVER, Recipe
 
 MUST_EXIST = (
@@ -23,6 +25,8 @@ MUST_EXIST = (
 MAY_BE_PATHS = (*MUST_EXIST, "student.model", "data.pool", "data.validation", "data.development")
 SPLITS = "data.evaluation"
 ROUNDS = "rounds.validation"
+BENCHMARKS = "benchmarks"
+RECIPES = (".yaml", ".yml")
 
 
 def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -33,7 +37,54 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     naming file, key and mend, for what cannot be used.
     """
     file = path if path.exists() else _packaged(path)
-    tree = _resolved(_load(file), file.resolve().parent)
+    return _recipe(_resolved(_load(file), file.resolve().parent), path, overrides)
+
+
+def recipe_of_model(model: str, overrides: Sequence[str] = ()) -> Recipe:
+    """A recipe that trains nothing, for what is done with a model alone: a folder, a hub id, or the name of
+    a server's with `student.base_url`."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", model).strip("-")
+    tree: dict[str, Any] = {
+        "name": f"model-{name}",
+        "tutor": {},
+        "taxonomy": str(asset("data/arithmetic/taxonomy.yaml")),
+        "grader": "math",
+        "difficulty": {"method": "gold"},
+        "arms": [],
+        "student": {"model": model},
+    }
+    return _recipe(tree, Path(model), overrides)
+
+
+def is_recipe(name: str) -> bool:
+    """Whether a name is that of a recipe, and not of a model."""
+    return Path(name).suffix.lower() in RECIPES
+
+
+def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str, Any]) -> BenchmarkOptions:
+    """What to run beside a recipe: its section `benchmarks`, with overrides such as `benchmarks.sampling.n=4`
+    and the keys `given`. Raises UserError, one line, where that cannot be used."""
+    section = recipe.benchmarks.model_dump() if recipe.benchmarks else {}
+    tree: dict[str, Any] = {BENCHMARKS: section}
+    for text in overrides:
+        _override(tree, text)
+    try:
+        options = BenchmarkOptions.model_validate({**tree[BENCHMARKS], **given})
+        recipe.check_arms(options)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        if first["loc"] == ("tasks",):
+            raise UserError(
+                "no benchmark to run: name some, as --tasks amc23,aime24 or in the recipe (benchmarks.tasks)"
+            ) from None
+        key = ".".join(map(str, (BENCHMARKS, *first["loc"])))
+        raise UserError(f"command line: {key}: {first['msg'].removeprefix('Value error, ')}") from None
+    except ValueError as error:
+        raise UserError(f"command line: {error}") from None
+    return options
+
+
+def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recipe:
     overridden = [_override(tree, text) for text in overrides]
     try:
         recipe = Recipe.model_validate(tree)
@@ -85,6 +136,11 @@ def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:
     sources = _get(tree, ROUNDS)
     if isinstance(sources, list):
         tree["rounds"]["validation"] = [_seen_from(folder, source) for source in sources]
+    tasks, places = _get(tree, f"{BENCHMARKS}.tasks"), _get(tree, f"{BENCHMARKS}.sources")
+    if isinstance(tasks, list):
+        tree[BENCHMARKS]["tasks"] = [_seen_from(folder, task) for task in tasks]
+    if isinstance(places, dict):
+        tree[BENCHMARKS]["sources"] = {task: _seen_from(folder, place) for task, place in places.items()}
     return tree
 
 

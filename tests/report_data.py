@@ -16,6 +16,7 @@ def split_score(accuracy: float, skills: dict[str, float], n: int = 200) -> dict
         "n": n,
         "per_skill": {skill: {"accuracy": right, "n": 40} for skill, right in skills.items()},
         "cut_off": 0,
+        "metrics": {},
     }
 
 

@@ -21,7 +21,7 @@ LEVEL = {
     **dict.fromkeys(("methods", "training", "evaluation", "report"), 3),
     "tutor": 3,
     **dict.fromkeys(("recipe", "recipe_file", "pipeline"), 4),
-    **dict.fromkeys(("cli", "cli_tools", "__main__"), 5),
+    **dict.fromkeys(("cli", "cli_evaluation", "cli_tools", "__main__"), 5),
 }
 TUTOR_MAY_USE = {"errors", "options", "assets", "progress", "data", "teacher", "tutor"}
 KNOW_THE_TUTOR = {"tutor", "recipe", "pipeline", "cli_tools"}

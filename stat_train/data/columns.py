@@ -20,7 +20,8 @@ class Columns(Options):
     empty; any other name must be a column. Without ids, ids are made from the questions'
     text. `answer_from` says where the final answer stands: in its own column, in the last
     `\\boxed{}` of the solution, or behind the last `####` of the solution (as in GSM8K); a
-    solution without the mark leaves its row without an answer.
+    solution without the mark leaves its row without an answer. `list`: the answer's column holds
+    a list of texts, which are all asked for; they are joined by ", ".
     """
 
     id: str | None = None
@@ -30,11 +31,16 @@ class Columns(Options):
     subject: str | None = None
     skills: str | None = None
     level: str | None = None
-    answer_from: Literal["column", "boxed", "####"] = "column"
+    answer_from: Literal["column", "list", "boxed", "####"] = "column"
+
+    @property
+    def answer_in_solution(self) -> bool:
+        """Whether the answer is read from the solution."""
+        return self.answer_from in ("boxed", "####")
 
     @model_validator(mode="after")
     def _one_source_of_the_answer(self) -> Self:
-        if self.answer_from != "column" and self.answer:
+        if self.answer_in_solution and self.answer:
             raise ValueError(f"answer_from: '{self.answer_from}' reads the solution; leave out answer")
         return self
 
@@ -45,7 +51,7 @@ class Columns(Options):
         """
         resolved = {}
         for field in FIELDS:
-            if field == "answer" and self.answer_from != "column":
+            if field == "answer" and self.answer_in_solution:
                 continue
             column = getattr(self, field)
             if column is None and field in present:
@@ -54,7 +60,7 @@ class Columns(Options):
                 if column not in present:
                     raise ValueError(f"no column '{column}' for {field}; columns there: {', '.join(present)}")
                 resolved[field] = column
-        if self.answer_from != "column" and "solution" not in resolved:
+        if self.answer_in_solution and "solution" not in resolved:
             raise ValueError(
                 f"answer_from '{self.answer_from}' needs a solution; columns there: {', '.join(present)}"
             )
@@ -68,8 +74,8 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
     if question is None:
         raise ValueError(f"field '{fields['question']}': the question is empty; fill it in or remove the row")
     solution = _text(values.get("solution"), fields.get("solution", ""))
-    answer = _text(values.get("answer"), fields.get("answer", ""))
-    if columns.answer_from != "column":
+    answer = _answer(values.get("answer"), fields.get("answer", ""), columns)
+    if columns.answer_in_solution:
         marked = (boxed if columns.answer_from == "boxed" else hash_marked)(solution or "")
         answer = marked[-1] if marked else None
     used = set(fields.values())
@@ -107,6 +113,14 @@ def _text(value: Any, column: str) -> str | None:
         kind = type(value).__name__
         raise ValueError(f"field '{column}': a {kind}; write it as text (or a number)")
     return str(value).strip() or None
+
+
+def _answer(value: Any, column: str, columns: Columns) -> str | None:
+    """The answer's cell; of a list all texts, without the math delimiters around each."""
+    if columns.answer_from == "list" and isinstance(value, list | tuple):
+        texts = [_text(item, column) for item in value]
+        return ", ".join(text.strip("$ ") for text in texts if text) or None
+    return _text(value, column)
 
 
 def _skills(value: Any, column: str) -> tuple[str, ...]:

@@ -69,7 +69,7 @@ def read_examples(
             )
         seen_ids[example.id] = number
         examples.append(example)
-    if columns.answer_from != "column" and not any(example.answer for example in examples):
+    if columns.answer_in_solution and not any(example.answer for example in examples):
         raise UserError(
             f"{split_name}: {where}: field '{fields['solution']}': no row marks its answer by "
             f"{columns.answer_from}; check columns.answer_from"
@@ -77,7 +77,7 @@ def read_examples(
     part = HUB_SOURCE.fullmatch(str(source)) if kind == "row" and not Path(source).is_file() else None
     if part is None or not (part["first"] or part["end"]):
         return examples
-    if chosen := _part(examples, int(part["first"] or 0), int(part["end"]) if part["end"] else None):
+    if chosen := even_part(examples, int(part["first"] or 0), int(part["end"]) if part["end"] else None):
         return chosen
     raise UserError(f"{split_name}: {where}: that part of its {len(examples)} rows is empty")
 
@@ -132,7 +132,7 @@ def _hub_rows(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     return enumerate(_load_from_hub(source, match["name"], match["config"], match["split"]), start=1)
 
 
-def _part(examples: list[Example], first: int, end: int | None) -> list[Example]:
+def even_part(examples: list[Example], first: int, end: int | None) -> list[Example]:
     """Examples `first` to `end` in the order of their questions' hashes; equal questions stay together."""
     keys = [hashlib.sha256(normalise_question(example.question).encode()).digest() for example in examples]
     order = sorted(range(len(examples)), key=lambda i: keys[i])

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
+from stat_train.evaluation.metrics import Metric, Votes
 from stat_train.grading.verdict import Verdict
 from stat_train.intervals import Interval, bootstrap, wilson
 
@@ -21,9 +22,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Accuracy (average@n where each question has n samples) over `n` questions.
+    """Accuracy (average@n where each question has n samples, or what another metric makes of them) over `n`
+    questions.
 
-    `questions` maps each question's id to the share of its samples that are correct;
+    `questions` maps each question's id to the share of its samples that are correct, or to its metric;
     `verdicts` counts all answers; errors and timeouts count as not correct. `cut_off`
     answers reached the token limit. Skills are keyed "subject/skill" where the data has
     subjects (a name may recur in several, STAT §2.1).
@@ -45,12 +47,16 @@ def score(
     examples: Sequence[Example],
     verdicts: Sequence[Verdict] | Sequence[Sequence[Verdict]],
     *,
+    metric: Metric | None = None,
+    votes: Votes | None = None,
     cut_off: int = 0,
     seed: int = 0,
 ) -> Scores:
     """Scores of `verdicts`: one, or a list of samples, for each example, in the examples' order.
 
-    Intervals are Wilson's for one sample a question, else a bootstrap over questions.
+    `metric` says what the samples count for (none: their average); a majority needs the `votes`.
+    Intervals are Wilson's where a question is right or wrong (or all are the same), else a bootstrap over
+    questions.
     Raises UserError where there is nothing to score.
     """
     if not examples:
@@ -64,8 +70,10 @@ def score(
         )
     if len({example.id for example in examples}) != len(examples):
         raise ValueError("question ids must be unique")
-    single = all(len(answers) == 1 for answers in samples)
-    shares = [sum(answer == "correct" for answer in answers) / len(answers) for answers in samples]
+    most = max(len(answers) for answers in samples)
+    metric = metric or Metric("average", most)
+    single = most == 1 or metric.kind == "majority" or (metric.kind, metric.k) == ("pass", most)
+    shares = metric.values(samples, votes)
     overall = _group(shares, single, seed)
     counts = Counter(answer for answers in samples for answer in answers)
     return Scores(
@@ -100,5 +108,6 @@ def _groups(
 def _group(shares: Sequence[float], single: bool, seed: int) -> Group:
     n = len(shares)
     accuracy = sum(shares) / n
-    interval = wilson(accuracy, n) if single else bootstrap(shares, seed=seed)
+    alike = accuracy in (0, 1)  # resampling them would claim certainty
+    interval = wilson(accuracy, n) if single or alike else bootstrap(shares, seed=seed)
     return Group(accuracy=accuracy, ci95=interval, n=n)

@@ -2,9 +2,10 @@
 
 from functools import partial
 
-from stat_train.data.jsonl import write_jsonl
 from stat_train.methods.training_set import TrainingSet
+from stat_train.pipeline.answers import answer_and_grade
 from stat_train.pipeline.card import write_card
+from stat_train.pipeline.clean import clean_questions, task_needs
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.selection import planned_size
 from stat_train.pipeline.step import Sizes, Step, Work
@@ -28,7 +29,7 @@ def sft_step(recipe: Recipe, arm: Method, rate: float | None = None) -> Step:
         plan,
         arm=arm if rate is None else f"{arm}-{rate:g}",
         needs={"student": (), f"select {arm}": ()},
-        checks=("data",),
+        checks=("data", *task_needs(recipe)),
         options={k: v for k, v in options.identity().items() if k not in ("threads", "save_steps")},
     )
 
@@ -56,7 +57,7 @@ def _train(arm: Method, options: SFTOptions, work: Work) -> None:
 
     rows = TrainingSet.read(work.file(f"select {arm}", "rows.jsonl")).rows
     clean = (*work.recipe.evaluation_splits, *((DEVELOPMENT,) if work.recipe.has_development else ()))
-    forbidden = [example.question for split in clean for example in work.split(split, "data")]
+    forbidden = [example.question for rows in clean_questions(work, clean).values() for example in rows]
     student = student_options(work.recipe)
     start = model_folder(student)
     prompt = student_prompt(student, start)
@@ -70,26 +71,10 @@ def _train(arm: Method, options: SFTOptions, work: Work) -> None:
 def _evaluate(arm: str, split: str, work: Work) -> None:
     recipe, examples = work.recipe, work.split(split, "data")
     trained = None if arm == START else work.file(f"sft {arm}", "model")
-    questions = [(example.id, example.question) for example in examples]
     student = load_student(student_options(recipe), trained)
-    responses = student.answer(questions, recipe.evaluation.sampling, work.stage.file("responses.jsonl"))
-    gold = {example.id: example.answer or "" for example in examples}
+    sampling, limit = recipe.evaluation.sampling, "evaluation.sampling.max_tokens"
     with open_grader(recipe) as grader:
-        verdicts = grader.grade([(response.text, gold[response.question_id]) for response in responses])
-    graded = [
-        {"question_id": response.question_id, "sample": response.sample, "verdict": verdict}
-        for response, verdict in zip(responses, verdicts, strict=True)
-    ]
-    write_jsonl(work.stage.file("verdicts.jsonl"), graded)
-    counts = {
-        "rows_in": len(questions),
-        "rows_out": len(responses),
-        "correct": sum(verdict == "correct" for verdict in verdicts),
-        "error": sum(verdict == "error" for verdict in verdicts),
-        "timeout": sum(verdict == "timeout" for verdict in verdicts),
-        "cut_off": sum(response.finish_reason == "length" for response in responses),
-    }
-    work.stage.finish(["responses.jsonl", "verdicts.jsonl"], counts=counts, notes=_grading_notes(counts))
+        answer_and_grade(student, examples, sampling, grader, work.stage, limit)
 
 
 def accuracy(stage: Stage) -> float:
@@ -97,12 +82,3 @@ def accuracy(stage: Stage) -> float:
     assert stage.manifest is not None
     counts = stage.manifest["counts"]
     return float(counts["correct"] / counts["rows_out"])
-
-
-def _grading_notes(counts: dict[str, int]) -> list[str]:
-    notes = []
-    if counts["error"] or counts["timeout"]:
-        notes.append(f"grading failed {counts['error']} times and timed out {counts['timeout']} times")
-    if counts["rows_out"] and counts["cut_off"] > 0.1 * counts["rows_out"]:
-        notes.append(f"{counts['cut_off']} answers were cut off at evaluation.sampling.max_tokens")
-    return notes

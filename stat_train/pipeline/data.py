@@ -12,6 +12,7 @@ from stat_train.data.reading import read_examples
 from stat_train.data.splits import check_disjoint
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
+from stat_train.pipeline.clean import benchmark_questions, task_needs
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import Recipe, TutorOptions
@@ -37,7 +38,13 @@ def data_step(recipe: Recipe) -> Step:
         "gold": recipe.difficulty.method == "gold",
     }
     return Step(
-        "data", _make_data, _plan_data, options=options, files=files | grader_files(recipe), version=2
+        "data",
+        _make_data,
+        _plan_data,
+        needs=task_needs(recipe),
+        options=options,
+        files=files | grader_files(recipe),
+        version=2,
     )
 
 
@@ -106,7 +113,7 @@ def _make_data(work: Work) -> None:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
                 grader.require_gold(examples, split)
-    clean = remove_contaminated(pool, splits, recipe.near_rules)
+    clean = remove_contaminated(pool, splits | benchmark_questions(work), recipe.near_rules)
     if not clean.kept:
         raise UserError(
             f"pool: all of its {len(pool)} questions stand in another split too; give others to train on"

@@ -160,7 +160,12 @@ def _labels(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _E
     splits = _splits(step, recipe, done)
     taxonomy, note = _taxonomy(recipe, done)
     for split in step.options["splits"]:
-        label(estimator, open_prompts(recipe), taxonomy, splits[split], recipe.labelling)
+        if split in splits:
+            label(estimator, open_prompts(recipe), taxonomy, splits[split], recipe.labelling)
+        else:
+            note = "; ".join(
+                filter(None, [note, f"without the questions of {split}, which are not read yet"])
+            )
     return note
 
 

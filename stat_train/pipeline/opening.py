@@ -70,7 +70,12 @@ def open_grader(recipe: Recipe) -> Grader:
 
 def grader_files(recipe: Recipe) -> dict[str, str]:
     """A hash of the code of a user's `module:function`, so that an edited grader judges anew."""
-    module, colon, _ = recipe.grader.partition(":")
+    return code_of(recipe.grader)
+
+
+def code_of(grader: str) -> dict[str, str]:
+    """As `grader_files`, of a grader by name."""
+    module, colon, _ = grader.partition(":")
     spec = PathFinder.find_spec(module.partition(".")[0], [*sys.path, os.getcwd()]) if colon else None
     if spec is None or spec.origin is None:
         return {}

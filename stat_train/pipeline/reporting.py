@@ -4,11 +4,11 @@ import platform
 from collections.abc import Iterator, Mapping, Sequence
 
 from stat_train.data.atomic import atomic_file
-from stat_train.data.jsonl import read_jsonl
+from stat_train.evaluation.metrics import metrics_of
 from stat_train.evaluation.paired import paired
 from stat_train.evaluation.scores import Scores, score
-from stat_train.grading.verdict import Verdict
 from stat_train.metacognition.profile import MissingSkillProfile
+from stat_train.pipeline.answers import VERDICTS, read_verdicts
 from stat_train.pipeline.card import write_card
 from stat_train.pipeline.extras import extras_of
 from stat_train.pipeline.round_results import rounds_of
@@ -48,17 +48,18 @@ def _report(work: Work) -> None:
 
 def _results(work: Work) -> Results:
     recipe = work.recipe
-    scores = {
-        arm: {split: _scores(work, arm, split) for split in recipe.evaluation_splits}
-        for arm in (START, *recipe.trained_arms)
-    }
+    arms = (START, *recipe.trained_arms)
+    scores = {arm: {split: _scores(work, arm, split) for split in recipe.evaluation_splits} for arm in arms}
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
     return Results(
-        arms={arm: {split: _split(its) for split, its in splits.items()} for arm, splits in scores.items()},
+        arms={
+            arm: {split: _split(work, arm, split, its) for split, its in splits.items()}
+            for arm, splits in scores.items()
+        },
         paired=[
             _paired(arm, against, split, scores)
             for split in recipe.evaluation_splits
-            for arm, against in _comparisons(recipe)
+            for arm, against in comparisons(recipe)
         ],
         profile=[ProfileRow(**row) for row in profile.rows()],
         rounds=list(rounds_of(work)),
@@ -70,16 +71,23 @@ def _results(work: Work) -> Results:
 
 def _scores(work: Work, arm: str, split: str) -> Scores:
     examples = work.split(split, "label" if work.recipe.evaluation.per_skill else "data")
-    verdicts: dict[str, list[Verdict]] = {example.id: [] for example in examples}
-    for row in read_jsonl(work.file(f"evaluate {arm}-{split}", "verdicts.jsonl")):
-        verdicts[row["question_id"]].append(row["verdict"])
+    verdicts, _ = read_verdicts(work.file(f"evaluate {arm}-{split}", VERDICTS), examples)
     manifest = work.given[f"evaluate {arm}-{split}"].manifest
     assert manifest is not None
     cut_off = manifest["counts"]["cut_off"]
-    return score(examples, list(verdicts.values()), cut_off=cut_off, seed=work.recipe.seed)
+    return score(examples, verdicts, cut_off=cut_off, seed=work.recipe.seed)
 
 
-def _split(scores: Scores) -> SplitScore:
+def _metrics(work: Work, arm: str, split: str) -> dict[str, float]:
+    """What several samples a question tell, by metric; nothing for one."""
+    n = work.recipe.evaluation.sampling.n
+    examples = work.split(split, "data")
+    verdicts, votes = read_verdicts(work.file(f"evaluate {arm}-{split}", VERDICTS), examples)
+    values = {str(its): its.values(verdicts, votes) for its in metrics_of(n, votes is not None) if n > 1}
+    return {name: sum(shares) / len(shares) for name, shares in values.items()}
+
+
+def _split(work: Work, arm: str, split: str, scores: Scores) -> SplitScore:
     per_skill = {
         skill: SkillScore(accuracy=group.accuracy, n=group.n) for skill, group in scores.per_skill.items()
     }
@@ -89,6 +97,7 @@ def _split(scores: Scores) -> SplitScore:
         n=scores.n,
         per_skill=per_skill,
         cut_off=scores.cut_off,
+        metrics=_metrics(work, arm, split),
     )
 
 
@@ -99,7 +108,7 @@ def _paired(arm: str, against: str, split: str, scores: Mapping[str, Mapping[str
     )
 
 
-def _comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
+def comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Every arm against the start, each method against the arms before it in this order: its controls,
     then STAT-Sel, then STAT-Syn; and each round against the one before."""
     yield from ((arm, START) for arm in recipe.trained_arms)

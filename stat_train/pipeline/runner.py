@@ -3,10 +3,12 @@
 import shutil
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
+from stat_train.evaluation.options import BenchmarkOptions
+from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
 from stat_train.pipeline.reporting import SHOWN
 from stat_train.pipeline.step import Step, Work
@@ -15,25 +17,31 @@ from stat_train.recipe import Recipe
 from stat_train.run import Run, Stage
 
 WIDTH = 30
+PUBLISHED = {"report": SHOWN, "benchmarks": BENCHMARK_FILES}
+"""What of a stage stands at the top of the run's folder."""
 
 
-def run_recipe(recipe: Recipe, up_to: str | None = None) -> dict[str, Stage]:
-    """Run what is not current, in order; with `up_to`, only that stage and what it needs.
+def run_recipe(
+    recipe: Recipe, up_to: str | None = None, beside: BenchmarkOptions | None = None
+) -> dict[str, Stage]:
+    """Run what is not current, in order; with `up_to`, only that stage and what it needs, which may be one
+    of the benchmarks `beside` the recipe.
 
     Returns the stages by title. What was done stays done: a run that was stopped goes on where it was.
     Raises UserError for input that cannot be used, Unfinished where rows are owed or a budget is spent.
     """
     done: dict[str, Stage] = {}
     with Run(recipe.folder) as run:
-        for step in steps_up_to(recipe, up_to):
+        for step in steps_up_to(recipe, up_to, beside):
             stage = step.stage(run, done)
             if stage.done and not _to_retry(stage, recipe):
                 _say(f"{step.title:{WIDTH}} current")
             else:
                 _do(step, stage, recipe, done)
             done[step.title] = stage
-        if up_to is None:
-            _publish(done["report"], run.folder)
+        for title, names in PUBLISHED.items():
+            if title in done:
+                _publish(done[title], names, run.folder)
     return done
 
 
@@ -60,15 +68,17 @@ def _counts(counts: Mapping[str, object]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {n:,}" for name, n in shown.items()) or "ok"
 
 
-def _publish(report: Stage, folder: Path) -> None:
-    """The report's files at the top of the run's folder, whichever report is current."""
-    for name in SHOWN:
+def _publish(report: Stage, names: Sequence[str], folder: Path) -> None:
+    """A report's files at the top of the run's folder, whichever report is current."""
+    for name in names:
         if report.file(name).exists():
             with atomic_file(folder / name) as file, report.file(name).open("rb") as made:
                 shutil.copyfileobj(made, file)
 
 
-def plan(recipe: Recipe, up_to: str | None = None) -> list[tuple[str, str, str]]:
+def plan(
+    recipe: Recipe, up_to: str | None = None, beside: BenchmarkOptions | None = None
+) -> list[tuple[str, str, str]]:
     """What a run would do: (title, "current" | "would run", what there is to do) for each step.
 
     Nothing is written or asked. A step whose inputs are still to be made would run.
@@ -76,7 +86,7 @@ def plan(recipe: Recipe, up_to: str | None = None) -> list[tuple[str, str, str]]
     run, sizes = Run(recipe.folder), split_sizes(recipe)
     done: dict[str, Stage] = {}
     rows = []
-    for step in steps_up_to(recipe, up_to):
+    for step in steps_up_to(recipe, up_to, beside):
         current = False
         if all(title in done for title in step.after):
             stage = step.stage(run, done)

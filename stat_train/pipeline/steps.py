@@ -1,8 +1,10 @@
 """All steps of a recipe, in the order in which they run."""
 
 from stat_train.errors import UserError
+from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.pipeline.arms import evaluate_step
 from stat_train.pipeline.asides import agreement_step, audit_step
+from stat_train.pipeline.benchmarking import benchmark_steps, task_steps
 from stat_train.pipeline.data import data_step, student_step
 from stat_train.pipeline.embedding import EMBEDDED_ARMS, embed_step
 from stat_train.pipeline.metacognition import (
@@ -27,6 +29,8 @@ from stat_train.run import Run, Stage
 def all_steps(recipe: Recipe) -> list[Step]:
     """From data to evidence, as a reader would list it."""
     steps = [*_first_round(recipe), *later_steps(recipe, _first_round)]
+    if recipe.benchmarks:
+        steps = [*task_steps(recipe, recipe.benchmarks), *steps, *benchmark_steps(recipe, recipe.benchmarks)]
     return [*steps, report_step(recipe, steps)]
 
 
@@ -55,6 +59,21 @@ def _first_round(recipe: Recipe) -> list[Step]:
     return [*before, *select, *start, *trained]
 
 
+def _with_benchmarks(steps: list[Step], recipe: Recipe, beside: BenchmarkOptions) -> list[Step]:
+    """`steps` with these benchmarks in place of the recipe's; what the recipe's data are cleaned by stays."""
+    named = {step.title: step for step in steps}
+    tasks = task_steps(recipe, beside)
+    for step in tasks:
+        if step.title in named and named[step.title].files != step.files:
+            raise UserError(
+                f"{step.title}: the recipe reads it from elsewhere; change benchmarks.sources there"
+            )
+    scored = benchmark_steps(recipe, beside)
+    replaced = {step.title for step in scored}
+    kept = [step for step in steps if step.title not in replaced]
+    return [*kept, *(step for step in tasks if step.title not in named), *scored]
+
+
 def _teacher_steps(recipe: Recipe, arm: Method) -> list[Step]:
     """What the teacher does for an arm before its pairs are selected."""
     if arm in SYNTHESIZED:
@@ -74,12 +93,17 @@ def finished(recipe: Recipe) -> dict[str, Stage]:
     return done
 
 
-def steps_up_to(recipe: Recipe, name: str | None) -> list[Step]:
-    """All steps, or the one of this title, else those of this name (of every arm), and what they need."""
+def steps_up_to(recipe: Recipe, name: str | None, beside: BenchmarkOptions | None = None) -> list[Step]:
+    """All steps, or the one of this title, else those of this name (of every arm), and what they need.
+
+    `beside` are benchmarks that stand in no recipe; nothing that the run has depends on them.
+    """
     steps = all_steps(recipe)
     if name is None:
         return steps
     steps += [audit_step(recipe), agreement_step(recipe)]
+    if beside:
+        steps = _with_benchmarks(steps, recipe, beside)
     by_title = {step.title: step for step in steps}
     wanted = {name} if name in by_title else {step.title for step in steps if step.name == name}
     if not wanted:

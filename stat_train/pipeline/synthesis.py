@@ -15,6 +15,7 @@ from stat_train.methods.llm2llm import LLM2LLMCalls
 from stat_train.methods.proposing import Group
 from stat_train.methods.stat_syn import StatSynCalls
 from stat_train.methods.synthesis import More, Synthesis, Synthesizer
+from stat_train.pipeline.clean import clean_questions, task_needs
 from stat_train.pipeline.draws import POOL_AND_VALIDATION, difficult_places
 from stat_train.pipeline.metacognition import nothing_owed, taxonomy_of
 from stat_train.pipeline.opening import (
@@ -53,6 +54,7 @@ def synthesize_step(recipe: Recipe, arm: Method) -> Step:
         arm=arm,
         needs={
             "data": tuple(f"{split}.jsonl" for split in clean_splits(recipe)),
+            **task_needs(recipe),
             "label": POOL_AND_VALIDATION,
             **dict.fromkeys((*NEEDS[arm], *size_needs(recipe)), ()),
         },
@@ -122,7 +124,7 @@ def _synthesize(arm: Method, work: Work) -> None:
             teacher,
             open_prompts(recipe),
             grader,
-            {split: work.split(split, "data") for split in clean_splits(recipe)},
+            clean_questions(work, clean_splits(recipe)),
             recipe.selection.synthesis,
             recipe.near_rules,
             teacher.options.logical_name,

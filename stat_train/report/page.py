@@ -7,7 +7,14 @@ from stat_train.data.atomic import atomic_file
 from stat_train.report import pictures
 from stat_train.report.extras import Extras
 from stat_train.report.markdown import bullets, code, fence, prose, table
-from stat_train.report.reading import cut_off, headline, profile_headline, reading, skills_headline
+from stat_train.report.reading import (
+    cut_off,
+    headline,
+    profile_headline,
+    reading,
+    sampled,
+    skills_headline,
+)
 from stat_train.report.results import START, Results
 from stat_train.report.round_page import round_sections
 from stat_train.report.rounds import described_arms
@@ -232,6 +239,8 @@ def _outcome(results: Results) -> Iterator[str]:
         ),
         right=(2, 3, 4),
     )
+    if note := sampled(results):
+        yield f"{prose(note)}."
     if note := cut_off(results):
         yield f"{prose(note)}. With more tokens some of them might have been right."
     if results.paired:

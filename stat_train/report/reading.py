@@ -47,6 +47,17 @@ def cut_off(results: Results) -> str:
     return f"Answers cut off at the token limit: {listing(cut)}" if cut else ""
 
 
+def sampled(results: Results) -> str:
+    """What several samples a question tell; "" where there is one."""
+    told = [
+        f"{arm} on {split}: {listing([f'{name} {percent(share)}' for name, share in score.metrics.items()])}"
+        for split in split_order(results)
+        for arm in arm_order(results)
+        if (score := results.arms[arm].get(split)) and score.metrics
+    ]
+    return f"Several samples a question: {'; '.join(told)}" if told else ""
+
+
 def profile_headline(profile: Sequence[ProfileRow], top: int = 3) -> str:
     """The `top` most often missing skills in one sentence."""
     rows = [row for row in ranked(profile) if row.missing and row.difficult >= FEW][:top]

@@ -30,7 +30,8 @@ class SkillScore(Part):
 class SplitScore(Part):
     """Accuracy on a split of `n` questions, with its 95 % interval and per skill.
 
-    `cut_off` of the answers reached the token limit.
+    `cut_off` of the answers reached the token limit. `metrics` are what several samples a question tell:
+    average@n, pass@k, majority@n.
     A split or a skill without questions has no score and is left out. Skills are kept in
     alphabetical order.
     """
@@ -40,6 +41,7 @@ class SplitScore(Part):
     n: int = Field(ge=1)
     per_skill: dict[str, SkillScore] = {}
     cut_off: int = Field(0, ge=0)
+    metrics: dict[str, Share] = {}
 
     @field_validator("per_skill")
     @classmethod

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stat_train.report.extras import Extras, TrainingSetSummary, YieldRow
-from stat_train.report.reading import cut_off
+from stat_train.report.reading import cut_off, sampled
 from stat_train.report.results import START, Paired, ProfileRow, Results
 from stat_train.report.rounds import round_headline, round_scores
 from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline
@@ -148,7 +148,7 @@ def accuracy_table(results: Results) -> RenderableType:
                 ),
                 end_section=arm == arms[-1],
             )
-    return _with_note(table, one_line(cut_off(results)))
+    return _with_note(table, "\n".join(filter(None, map(one_line, (sampled(results), cut_off(results))))))
 
 
 def paired_table(paired: Sequence[Paired]) -> RenderableType:

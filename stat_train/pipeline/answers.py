@@ -1,0 +1,73 @@
+"""Answering questions and grading the answers: what every evaluation does, and how its files are read."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stat_train.data.example import Example
+from stat_train.data.jsonl import read_jsonl, write_jsonl
+from stat_train.grading.grader import Grader
+from stat_train.grading.verdict import Verdict
+from stat_train.run import Stage
+from stat_train.student.answering import Student
+from stat_train.student.options import Sampling
+
+RESPONSES, VERDICTS = "responses.jsonl", "verdicts.jsonl"
+
+
+def answer_and_grade(
+    student: Student,
+    examples: Sequence[Example],
+    sampling: Sampling,
+    grader: Grader,
+    stage: Stage,
+    limit: str,
+) -> None:
+    """Answers and verdicts as files of `stage`, which is done with it; of several samples each verdict has
+    the number of its vote. `limit` names the option that cuts answers off."""
+    questions = [(example.id, example.question) for example in examples]
+    responses = student.answer(questions, sampling, stage.file(RESPONSES))
+    gold = {example.id: example.answer or "" for example in examples}
+    verdicts = grader.grade([(response.text, gold[response.question_id]) for response in responses])
+    rows = [
+        {"question_id": response.question_id, "sample": response.sample, "verdict": verdict}
+        for response, verdict in zip(responses, verdicts, strict=True)
+    ]
+    if sampling.n > 1:
+        for start in range(0, len(rows), sampling.n):
+            answers = [grader.extract(response.text) for response in responses[start : start + sampling.n]]
+            for row, vote in zip(rows[start : start + sampling.n], grader.groups(answers), strict=True):
+                row["vote"] = vote
+    write_jsonl(stage.file(VERDICTS), rows)
+    counts = {
+        "rows_in": len(questions),
+        "rows_out": len(responses),
+        "correct": sum(verdict == "correct" for verdict in verdicts),
+        "error": sum(verdict == "error" for verdict in verdicts),
+        "timeout": sum(verdict == "timeout" for verdict in verdicts),
+        "cut_off": sum(response.finish_reason == "length" for response in responses),
+    }
+    stage.finish([RESPONSES, VERDICTS], counts=counts, notes=_notes(counts, limit))
+
+
+def read_verdicts(
+    path: Path, examples: Sequence[Example]
+) -> tuple[list[list[Verdict]], list[list[int | None]] | None]:
+    """The verdicts and votes of each example's samples, in the examples' order; no votes where the stage
+    has none."""
+    verdicts: dict[str, list[Verdict]] = {example.id: [] for example in examples}
+    votes: dict[str, list[int | None]] = {example.id: [] for example in examples}
+    voted = False
+    for row in read_jsonl(path):
+        verdicts[row["question_id"]].append(row["verdict"])
+        votes[row["question_id"]].append(row.get("vote"))
+        voted = voted or "vote" in row
+    return list(verdicts.values()), list(votes.values()) if voted else None
+
+
+def _notes(counts: dict[str, int], limit: str) -> list[str]:
+    notes = []
+    if counts["error"] or counts["timeout"]:
+        notes.append(f"grading failed {counts['error']} times and timed out {counts['timeout']} times")
+    if counts["rows_out"] and counts["cut_off"] > 0.1 * counts["rows_out"]:
+        notes.append(f"{counts['cut_off']} answers were cut off at {limit}")
+    return notes
