@@ -107,6 +107,8 @@ def _recipe(seed: int, arms: Sequence[str], runs: Path, warmup: Sequence[str], d
             "student.adapter_sha256=null",
             f"arms=[{','.join(arms)}]",
             f"run_dir={runs / f'pilot-{seed}-{content_hash(warmup)[:6]}'}",
+            "sampling.batch_size=32",  # as it was when the table was made
+            "evaluation.sampling.batch_size=32",
             *demo,
         ],
     )

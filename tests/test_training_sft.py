@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 from pydantic import ValidationError
 from tiny_model import write_tiny_model
 
@@ -22,6 +23,7 @@ from stat_train.student.options import Sampling
 from stat_train.student.prompt import StudentPrompt
 from stat_train.student.transformers_engine import TransformersStudent
 from stat_train.training import trainer as module
+from stat_train.training.light_lora import lighten
 from stat_train.training.options import LoraOptions, SFTOptions
 from stat_train.training.sft import sft
 
@@ -49,10 +51,29 @@ def weights(folder: Path) -> dict:
 
 
 def same(a: Path, b: Path) -> bool:
-    import torch
-
     one, other = weights(a), weights(b)
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_light_lora_trains_the_same_weights(tiny, prompt, tmp_path, monkeypatch) -> None:
+    options = SFTOptions(method="lora", lora=LoraOptions(r=4, alpha=16, dropout=0.0), max_steps=6, **OPTIONS)
+    dtypes = set()
+
+    def lighten_and_look(model, *chosen) -> None:
+        lighten(model, *chosen)
+        dtypes.update(
+            (bool("lora" in name), weight.dtype)
+            for name, weight in model.named_parameters()
+            if "proj" in name
+        )
+
+    monkeypatch.setattr(module, "lighten", lighten_and_look)
+    sft(tiny, ROWS, prompt, options, tmp_path / "light")
+    monkeypatch.setattr(module, "lighten", lambda *_: None)
+    sft(tiny, ROWS, prompt, options, tmp_path / "plain")
+    assert same(tmp_path / "light", tmp_path / "plain")
+    assert not same(tmp_path / "light", tiny)
+    assert dtypes == {(False, torch.bfloat16), (True, torch.float32)}
 
 
 KILL_9 = """

@@ -16,6 +16,7 @@ from stat_train.student.adapter import copy_adapter, merge_adapter
 from stat_train.student.loading import load_model, load_tokenizer, save_model
 from stat_train.training.answer_loss import answer_loss_trainer
 from stat_train.training.layout import laid_out, shares, steps
+from stat_train.training.light_lora import lighten
 from stat_train.training.options import SFTOptions
 from stat_train.training.preflight import Tokenized
 
@@ -71,6 +72,7 @@ def train(job: Job) -> None:
         processing_class=tokenizer,
         peft_config=_lora(options),
     )
+    lighten(trainer.model, options, processes)
     trainer.remove_callback(PrinterCallback)
     _run(trainer, get_last_checkpoint(job.work))
     _save(trainer, tokenizer, job)
