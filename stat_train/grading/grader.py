@@ -159,7 +159,7 @@ class Grader:
             return "error", "the gold answer is empty or too long"
         if len(answer) > math.LONGEST_ANSWER:
             return "error", f"the answer is longer than {math.LONGEST_ANSWER} characters"
-        verdict = math.compare_integers(answer, gold) if answer.strip() else "wrong"
+        verdict = math.compare_plain(answer, gold) if answer.strip() else "wrong"
         return None if verdict is None else (verdict, None)
 
     def _equal(self, answer: str, leaders: Sequence[str]) -> list[bool]:

@@ -1,6 +1,7 @@
 """Mathematical equality by math-verify. `compare` runs in a worker: it may take for ever."""
 
 import re
+from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
@@ -25,6 +26,9 @@ OR = re.compile(
     rf"{SPACES}"
 )
 INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
+FRACTION = re.compile(
+    r"(-?)(?:\\[dt]?frac\{([0-9]{1,4})\}\{([1-9][0-9]{0,3})\}|([0-9]{1,4})/([1-9][0-9]{0,3}))"
+)
 LONGEST_ANSWER = 2000
 
 
@@ -40,10 +44,20 @@ def extract(text: str) -> str | None:
     )
 
 
-def compare_integers(answer: str, gold: str) -> Verdict | None:
-    """The verdict where both are plain integers, None elsewhere: cheap enough to need no worker."""
-    if INTEGER.fullmatch(answer) and INTEGER.fullmatch(gold):
-        return "correct" if int(answer) == int(gold) else "wrong"
+def compare_plain(answer: str, gold: str) -> Verdict | None:
+    """The verdict where both are plain integers or short fractions, None elsewhere: it needs no worker."""
+    first, second = _plain(answer), _plain(gold)
+    if first is None or second is None:
+        return None
+    return "correct" if first == second else "wrong"
+
+
+def _plain(answer: str) -> Fraction | None:
+    if INTEGER.fullmatch(answer):
+        return Fraction(int(answer))
+    if match := FRACTION.fullmatch(answer):
+        sign, top, bottom = match[1], match[2] or match[4], match[3] or match[5]
+        return Fraction(int(f"{sign}{top}"), int(bottom))
     return None
 
 
