@@ -46,6 +46,26 @@ def test_a_contestant_answers_all(name: str, monkeypatch: pytest.MonkeyPatch) ->
     assert found["seconds"] >= regime.ideal_s
 
 
+def test_grading() -> None:
+    found = figures("grading.py", "--answers", "60", "--rounds", "1", "--data", "nowhere")
+    assert (found["disagreements"], found["golds"]) == (0, "made up")
+    assert found["repeats"]["repeat_share"] > 0 == found["distinct"]["repeat_share"]
+    assert 0.2 < found["repeats"]["right"] < 0.9
+    assert found["speedup"] > 0
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="needs MATH, AMC23 and AIME24 in ../shared/data")
+def test_published_answers_pass_and_altered_ones_do_not() -> None:
+    found = figures("grading_agreement.py", "--solutions", "100", "--data", str(SHARED))
+    assert (found["gold"], found["unexplained"]) == (1.0, 0)
+    assert found["solutions"] > 0.95
+    assert (found["altered"], found["altered_accepted"]) == (300, 0)
+
+
+def test_without_the_data_there_is_no_agreement_to_measure(tmp_path: Path) -> None:
+    assert figures("grading_agreement.py", "--data", str(tmp_path)) == {"skipped": True}
+
+
 def test_sft_overhead(tmp_path: Path) -> None:
     tiny = write_tiny_model(tmp_path / "tiny")
     found = figures("sft_overhead.py", "--rows", "9", "--repeats", "1", "--batch", "4", "--model", str(tiny))
