@@ -167,7 +167,7 @@ class Recipe(Options):
         None, description="near rules; none: `data:` removes number and 13-word matches, `tutor:` reports all"
     )
     taxonomy: str = Field(description="a YAML file of skills, or `discover`")
-    grader: str = Field(description="math, numeric, exact, choice, or your module:function")
+    grader: str = Field(description="math, numeric, exact, choice, code, or your module:function")
     teacher: TeacherOptions = TeacherOptions()
     discovery: DiscoveryOptions = DiscoveryOptions()
     labelling: LabellingOptions = LabellingOptions()
@@ -201,6 +201,11 @@ class Recipe(Options):
             raise ValueError("give either `data:` (your files) or `tutor:` (the embedded domain)")
         if len(set(self.arms)) < len(self.arms):
             raise ValueError("`arms` names an arm twice; name each once")
+        if self.grader == "code" and (made := sorted(set(self.arms) & set(SYNTHESIZED))):
+            raise ValueError(
+                f"arm {made[0]}: grader `code` needs tests, and the teacher writes none for new questions; "
+                "leave it out of `arms`"
+            )
         votes = self.difficulty.min_votes
         if self.difficulty.method == "consistency" and (
             self.sampling.n < votes or not self.sampling.temperature

@@ -100,6 +100,17 @@ def test_in_workers_of_math() -> None:
         assert verdicts["LaTeX"][0] == "error"
 
 
+def test_in_the_sandbox() -> None:
+    right = "```python\nx = 3\n```"
+    with Grader("code", timeout_s=1.0, workers=2) as grader:
+        pairs = [
+            pair for text in HOSTILE.values() for pair in ((text, "assert x == 3"), (right, "assert x == 3"))
+        ]
+        assert grader.grade(pairs) == ["wrong", "correct"] * len(HOSTILE)
+        blocks = [grader.extract(f"```\n{text}\n```") for text in HOSTILE.values()]
+        assert len(grader.groups(blocks)) == len(HOSTILE)
+
+
 def test_in_workers_of_a_users_function(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:

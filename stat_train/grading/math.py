@@ -44,6 +44,15 @@ def extract(text: str) -> str | None:
     )
 
 
+def without_asking(answer: str, gold: str) -> tuple[Verdict, str | None] | None:
+    """(verdict, reason) where no worker is needed for it."""
+    if len(gold) > LONGEST_ANSWER or len(answer) > LONGEST_ANSWER:
+        longer = "gold answer" if len(gold) > LONGEST_ANSWER else "answer"
+        return "error", f"the {longer} is longer than {LONGEST_ANSWER} characters"
+    verdict = compare_plain(answer, gold)
+    return None if verdict is None else (verdict, None)
+
+
 def compare_plain(answer: str, gold: str) -> Verdict | None:
     """The verdict where both are plain integers or short fractions, None elsewhere: it needs no worker."""
     first, second = _plain(answer), _plain(gold)

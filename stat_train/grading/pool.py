@@ -46,7 +46,7 @@ class Worker:
         self.deadline = time.monotonic() + START_SECONDS
         self._unread = b""
 
-    def send(self, batch: Sequence[int], pairs: Sequence[tuple[str, str]]) -> None:
+    def send(self, batch: Sequence[int], pairs: Sequence[tuple[str, ...]]) -> None:
         """Hands a batch to an idle worker, which is reading and so never blocks the writer."""
         self.batch.extend(batch)
         self.deadline = time.monotonic() + self.wall_seconds
@@ -92,7 +92,7 @@ class WorkerPool:
         self._failed_starts = 0
         self._finalizer = weakref.finalize(self, _end_all, self._workers)
 
-    def run(self, pairs: Sequence[tuple[str, str]]) -> list[Outcome]:
+    def run(self, pairs: Sequence[tuple[str, ...]]) -> list[Outcome]:
         """(verdict, reason) for each pair, in order. Raises UserError where a worker cannot start."""
         outcomes: list[Outcome | None] = [None] * len(pairs)
         todo = deque(range(len(pairs)))
@@ -129,7 +129,7 @@ class WorkerPool:
         for _ in range(min(self.size - len(self._workers), -(-waiting // 8) - idle)):
             self._workers.append(Worker(self.task, self.cpu_seconds))
 
-    def _send_batches(self, todo: deque[int], pairs: Sequence[tuple[str, str]]) -> None:
+    def _send_batches(self, todo: deque[int], pairs: Sequence[tuple[str, ...]]) -> None:
         for worker in self._workers:
             if worker.ready and not worker.batch and todo:
                 size = max(1, min(LARGEST_BATCH, len(todo) // (2 * len(self._workers))))
@@ -192,7 +192,7 @@ class WorkerPool:
         return [(culprit, (verdict, reason))]
 
 
-def _line(batch: Sequence[tuple[str, str]]) -> bytes:
+def _line(batch: Sequence[tuple[str, ...]]) -> bytes:
     try:
         return orjson.dumps(batch) + b"\n"
     except TypeError:  # half a surrogate pair, which is no character

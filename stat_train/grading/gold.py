@@ -1,0 +1,70 @@
+"""Gold answers that their own grader does not accept."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from stat_train.data.example import Example
+from stat_train.grading.verdict import Verdict
+
+NAMED = 3
+LONGEST_SHOWN = 60
+NO_PROGRAM = "pass"
+
+
+@dataclass(frozen=True, slots=True)
+class BadGold:
+    """A gold answer that its own grader does not accept; `reason` where the verdict does not say enough."""
+
+    id: str
+    answer: str | None
+    verdict: Verdict
+    reason: str = ""
+
+
+def bad_gold(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> list[BadGold]:
+    """The examples whose verdict is not "correct"."""
+    return [
+        BadGold(example.id, example.answer, verdict)
+        for example, verdict in zip(examples, verdicts, strict=True)
+        if verdict != "correct"
+    ]
+
+
+def bad_tests(
+    examples: Sequence[Example],
+    run: Callable[[Sequence[tuple[str, str]]], list[Verdict]],
+    extract: Callable[[str], str | None],
+) -> list[BadGold]:
+    """The examples whose tests do not run, pass without a program, or fail on the example's own solution."""
+    tests = [example.answer or "" for example in examples]
+    own = [extract(example.solution or "") or example.solution for example in examples]
+    empty = run([(NO_PROGRAM, its) for its in tests])
+    solved = iter(run([(code, its) for code, its in zip(own, tests, strict=True) if code]))
+    bad = []
+    for example, code, verdict in zip(examples, own, empty, strict=True):
+        after = next(solved) if code else "correct"
+        if verdict == "correct":
+            bad.append(BadGold(example.id, example.answer, "error", "they pass without any program"))
+        elif verdict == "error":
+            bad.append(BadGold(example.id, example.answer, "error"))
+        elif after != "correct":
+            bad.append(BadGold(example.id, example.answer, after, "on the row's own solution"))
+    return bad
+
+
+def gold_message(split_name: str, grader: str, bad: Sequence[BadGold]) -> str:
+    """What is wrong with a split's gold answers, in one line."""
+    named = ", ".join(
+        f"{its.id} ({_short(its.answer)}: {its.verdict}{', ' if its.reason else ''}{its.reason})"
+        for its in bad[:NAMED]
+    )
+    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    return (
+        f"{split_name}: field 'answer': grader '{grader}' does not accept the gold answer of {named}{more}; "
+        "mend the answers or choose another grader"
+    )
+
+
+def _short(answer: str | None) -> str:
+    shown = repr(answer)
+    return shown if len(shown) <= LONGEST_SHOWN else f"{shown[: LONGEST_SHOWN - 3]}..."

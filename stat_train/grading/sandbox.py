@@ -1,0 +1,118 @@
+"""Answers that are programs, each run with its tests in a process of its own that is shut in."""
+
+import json
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from stat_train.errors import UserError
+from stat_train.grading.pool import WALL_PER_CPU_SECOND, Outcome
+
+PROGRAM = Path(__file__).with_name("sandboxed.py")
+MEMORY_BYTES = 2**30
+FILE_BYTES = 16 * 2**20
+GRACE_S = 10.0
+KEPT = ("network", "processes", "files")
+
+
+class Sandbox:
+    """Runs up to `size` answers at a time: `cpu_seconds` of CPU time and four times that by the clock, 1 GiB
+    of memory, files of 16 MiB in an empty folder, no environment, nothing on stdin.
+
+    Where the kernel has user namespaces for us there is no network either, no other process in sight, and
+    nothing but that folder can be written; where it has none it says so, once, on stderr.
+    """
+
+    def __init__(self, *, size: int, cpu_seconds: float) -> None:
+        self.size, self.cpu_seconds = size, cpu_seconds
+        self.kept: tuple[str, ...] | None = None
+        """Which of network, processes and files are kept from the answers; None before the first."""
+
+    def run(self, pairs: Sequence[tuple[str, ...]]) -> list[Outcome]:
+        """(verdict, reason) for each (program, tests), in order. Raises UserError where none can be run."""
+        executor = ThreadPoolExecutor(self.size)
+        try:
+            return list(executor.map(self._run, pairs))
+        finally:
+            executor.shutdown(cancel_futures=True)
+
+    def close(self) -> None:
+        """Nothing is left between two runs."""
+
+    def _run(self, pair: tuple[str, ...]) -> Outcome:
+        answer, tests = pair
+        token = secrets.token_hex(16)
+        wall_s = self.cpu_seconds * WALL_PER_CPU_SECOND
+        task: dict[str, Any] = {
+            "answer": answer,
+            "tests": tests,
+            "token": token,
+            "cpu_s": max(1, round(self.cpu_seconds)),
+            "wall_s": wall_s,
+            "memory_bytes": MEMORY_BYTES,
+            "file_bytes": FILE_BYTES,
+        }
+        with tempfile.TemporaryDirectory(prefix="answer-", ignore_cleanup_errors=True) as folder:
+            found = _report(task, folder, wall_s + GRACE_S)
+        if found is None:
+            return "timeout", "no end within the time limit"
+        self._say(found["kept"])
+        if found["status"] == -1:
+            return "timeout", "no end within the time limit"
+        if found["status"] and os.WIFSIGNALED(found["status"]):
+            number = os.WTERMSIG(found["status"])
+            if number == signal.SIGKILL and found["cpu_s"] >= 0.9 * task["cpu_s"]:
+                return "timeout", "no end within the limit of CPU time"
+            return "wrong", f"the program was killed by signal {number}"
+        match found["said"]:
+            case [("correct" | "wrong" | "error") as verdict, str(reason), str(told)] if told == token:
+                return verdict, reason or None
+        return "wrong", "the program ended before its tests did"
+
+    def _say(self, kept: Sequence[str]) -> None:
+        if self.kept is None:
+            self.kept = tuple(kept)
+            reachable = [name for name in KEPT if name not in kept]
+            if reachable:
+                print(
+                    f"grader 'code': this system does not keep {', '.join(reachable)} from the answers that "
+                    "it runs; use a container that does",
+                    file=sys.stderr,
+                    flush=True,
+                )
+
+
+def _report(task: dict[str, Any], folder: str, seconds: float) -> dict[str, Any] | None:
+    """What the program says of one answer; None where it overran."""
+    process = subprocess.Popen(
+        [sys.executable, "-s", "-P", "-B", str(PROGRAM)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+        env={"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
+        start_new_session=True,
+    )
+    try:
+        said, failed = process.communicate(json.dumps(task).encode(), timeout=seconds)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    try:
+        found: dict[str, Any] = json.loads(said)
+    except ValueError:
+        reason = (failed.decode(errors="replace").strip().splitlines() or ["no reason given"])[-1]
+        raise UserError(
+            f"grader 'code': its process fails ({reason}); check that {sys.executable} runs"
+        ) from None
+    return found
