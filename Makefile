@@ -9,7 +9,7 @@ STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft evaluate benchmark warmup arms pilot pilot-variations check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft evaluate benchmark warmup adaptmi arms pilot pilot-variations check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ $(VENV)/ready: pyproject.toml
 
 demo: setup ## run recipes/demo.yaml from data to evidence (CONTROLS=all: with all controls)
 	$(STAT) run recipes/demo.yaml $(ARMS) $(SET)
+
+adaptmi: setup ## run recipes/adaptmi.yaml: exemplars by skill beside other prompts, no training
+	$(STAT) adaptmi recipes/adaptmi.yaml $(SET)
 
 arms: setup ## run recipes/arms.yaml: the method and every control, arm by arm (hours on two cores)
 	$(STAT) run recipes/arms.yaml $(SET)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stat_train.metacognition.profile import MissingSkillProfile
     from stat_train.metacognition.skill_map import SkillMap
     from stat_train.metacognition.taxonomy import Skill, SkillTaxonomy
+    from stat_train.methods.adaptmi import AdaptMI
     from stat_train.methods.options import StatSelOptions
     from stat_train.methods.stat_sel import stat_sel
     from stat_train.methods.training_set import TrainingSet
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from stat_train.teacher.prompts import Prompts
 
 _HOMES = {
+    "AdaptMI": "methods.adaptmi",
     "Diagnosis": "metacognition.diagnosis",
     "DiagnosisOptions": "metacognition.diagnosis",
     "Example": "data.example",
@@ -53,6 +55,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdaptMI",
     "Diagnosis",
     "DiagnosisOptions",
     "Example",

@@ -108,6 +108,7 @@ def _aside_command(name: str, told: str) -> None:
 
 
 _aside_command("audit", "Label a sample twice: agreement, names off the list, proposals for the taxonomy.")
+_aside_command("adaptmi", "Answer with exemplars by skill where the student struggles, beside other prompts.")
 _aside_command("agreement", "Compare the ways to find difficult questions with the graded answers.")
 
 

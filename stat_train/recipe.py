@@ -14,7 +14,7 @@ from stat_train.metacognition.audit import AuditOptions
 from stat_train.metacognition.diagnosis import DiagnosisOptions
 from stat_train.metacognition.discovery import DiscoveryOptions
 from stat_train.metacognition.labelling import LabellingOptions
-from stat_train.methods.options import SelectionOptions
+from stat_train.methods.options import AdaptMIOptions, SelectionOptions
 from stat_train.options import Options
 from stat_train.student.options import Sampling, StudentOptions
 from stat_train.teacher.options import TeacherOptions
@@ -184,6 +184,7 @@ class Recipe(Options):
     benchmarks: BenchmarkOptions | None = Field(
         None, description="scored beside the evaluation splits; no pool question may stand in them"
     )
+    adaptmi: AdaptMIOptions = Field(AdaptMIOptions(), description="of the command `stat-train adaptmi`")
 
     @model_validator(mode="before")
     @classmethod

@@ -27,6 +27,15 @@ def test_the_python_page_runs_and_finds_the_missing_skill(tmp_path: Path, monkey
     assert (row.lineage["skill"], row.lineage["source_id"]) == ("form_plurals", "p1")
 
 
+def test_the_page_of_adaptmi_chooses_the_exemplar_of_the_missing_skill(capsys) -> None:
+    [code] = re.findall(r"```python\n(.*?)```", (DOCS / "adaptmi.md").read_text(), re.DOTALL)
+    names: dict = {}
+    exec(compile(code, "adaptmi.md", "exec"), names)
+    assert names["prompt"].exemplars[0].id == "e2"
+    assert "Eve had 8 cards" in names["messages"][-1]["content"]
+    assert "9 - 2 = 7" in names["messages"][-1]["content"]
+
+
 def test_the_guide_goes_from_a_file_to_a_trained_and_evaluated_model(tmp_path: Path) -> None:
     """Every bash and python block of it, in order; the tutor on a port stands in for vLLM."""
     blocks = re.findall(r"```(bash|python|yaml)\n(.*?)```", (DOCS / "guide.md").read_text(), re.DOTALL)

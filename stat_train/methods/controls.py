@@ -7,7 +7,8 @@ from typing import Literal
 from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.methods.drawing import Drawer, allocate
-from stat_train.methods.stat_sel import Draw, skill_rows
+from stat_train.methods.neighbours import skill_rows
+from stat_train.methods.stat_sel import Draw
 from stat_train.methods.training_set import TrainingSet, training_set
 
 

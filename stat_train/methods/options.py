@@ -4,6 +4,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from stat_train.difficulty.options import DifficultyOptions
 from stat_train.embedding.options import EmbeddingOptions
 from stat_train.options import Options
 
@@ -166,3 +167,30 @@ class SelectionOptions(Options):
         if self.answers > 1:
             return self.answers
         return self.rewriting.answers if arm == "augment" else 0
+
+
+class AdaptMIOptions(Options):
+    """In-context exemplars by skill (AdaptMI, arXiv 2505.00147), beside prompts that do without."""
+
+    k: int = Field(5, ge=1, description="exemplars in a prompt")
+    split: str | None = Field(None, description="the evaluation split that is answered; none: the first")
+    student: str = Field("start", description="`start`, or the trained arm that answers")
+    fixed: tuple[str, ...] = Field(
+        (), description="ids of the pool's questions in the fixed prompt, k of them; none: drawn once"
+    )
+    difficulty: DifficultyOptions = Field(
+        DifficultyOptions(), description="how the answers to the fixed prompt are judged, without gold"
+    )
+    oracle: bool = Field(
+        True, description="also judge them by gold: an oracle, which nobody has at inference"
+    )
+    samples: int = Field(5, ge=2, description="of the fixed prompt: for the vote, and for consistency")
+    temperature: float = Field(0.7, gt=0, description="of those samples")
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        if self.fixed and len(set(self.fixed)) != self.k:
+            raise ValueError(f"adaptmi.fixed names {len(set(self.fixed))} exemplars, and k is {self.k}")
+        if self.difficulty.method == "consistency" and self.samples < self.difficulty.min_votes:
+            raise ValueError("adaptmi.samples are fewer than adaptmi.difficulty.min_votes; draw more")
+        return self

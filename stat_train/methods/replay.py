@@ -7,7 +7,7 @@ from dataclasses import replace
 from stat_train.data.example import Example
 from stat_train.metacognition.profile_diff import SkillChange
 from stat_train.methods.drawing import Drawer, allocate
-from stat_train.methods.stat_sel import Skill, skill_rows
+from stat_train.methods.neighbours import Skill, skill_rows
 from stat_train.methods.training_set import TrainingRow, TrainingSet, training_set
 
 REPLAY = "replay"

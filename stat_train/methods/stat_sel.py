@@ -1,21 +1,19 @@
 """STAT-Sel: training questions for the skills that the student's answers lack (STAT §2.3)."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.methods.drawing import Drawer, allocate
+from stat_train.methods.neighbours import Neighbours, Skill, skill_rows
 from stat_train.methods.options import StatSelOptions
 from stat_train.methods.training_set import TrainingSet, training_set
 
 if TYPE_CHECKING:
     from stat_train.methods.drawing import Places
-
-Skill = tuple[str, str]
-"""(subject, skill): equal names of two subjects are two skills."""
 
 Draw = tuple[Example, dict[str, Any]]
 
@@ -78,12 +76,12 @@ class Source:
     ) -> None:
         import numpy as np
 
-        self.pool, self.options, self.parents = pool, options, parents
+        self.pool, self.options = pool, options
         self.drawer = Drawer(len(pool), seed, unique=options.unique)
         self.rows = skill_rows(pool)
         self._labels = np.fromiter((len(example.skills) for example in pool), dtype=np.int64)
         self._has: dict[Skill, Any] = {}
-        self._neighbours: dict[Skill, list[Skill]] = {}
+        self._neighbours = Neighbours(pool, self.rows, parents)
         self._backed_off: dict[Skill, Counter[str]] = defaultdict(Counter)
 
     def hand(self, question: Example, skill: str) -> list[Draw]:
@@ -91,7 +89,7 @@ class Source:
         wanted = (question.subject, skill)
         why = {"subject": question.subject, "skill": skill, "difficult_question": question.id}
         drawn: dict[int, Draw] = {}
-        for source in chain([wanted], self._near(wanted, question)):
+        for source in chain([wanted], self._neighbours.of(wanted, question.skills)):
             if len(drawn) == self.options.k:
                 break
             for row in self._from(source, question, drawn):
@@ -128,25 +126,6 @@ class Source:
             self._has[skill][self.rows.get(skill, [])] = True
         return self._has[skill]
 
-    def _near(self, wanted: Skill, question: Example) -> Iterator[Skill]:
-        if wanted not in self._neighbours:
-            beside = Counter(label for row in self.rows.get(wanted, ()) for label in self.pool[row].skills)
-            self._neighbours[wanted] = [
-                *self._family(wanted),
-                *((wanted[0], label) for label, _ in beside.most_common()),
-            ]
-        own = ((wanted[0], label) for label in question.skills)
-        return (skill for skill in dict.fromkeys([*self._neighbours[wanted], *own]) if skill != wanted)
-
-    def _family(self, skill: Skill) -> list[Skill]:
-        """The skills under the same parent, that parent, and the skills under `skill`."""
-        subject, name = skill
-        parent = self.parents.get(skill)
-        own = sorted(its for its in self.parents if its[0] == subject)
-        siblings = [its for its in own if parent is not None and self.parents[its] == parent]
-        above = [] if parent is None else [(subject, parent)]
-        return [*siblings, *above, *(its for its in own if self.parents[its] == name)]
-
     def notes(self) -> list[str]:
         """One line for each skill that had too few questions."""
         return [
@@ -155,17 +134,6 @@ class Source:
             for wanted, sources in sorted(self._backed_off.items())
             if sources
         ]
-
-
-def skill_rows(pool: Sequence[Example]) -> dict[Skill, "Places"]:
-    """The Skill-Map by place: for each (subject, skill) the places in the pool that are labelled with it."""
-    import numpy as np
-
-    places: dict[Skill, list[int]] = defaultdict(list)
-    for place, example in enumerate(pool):
-        for skill in example.skills:
-            places[example.subject, skill].append(place)
-    return {skill: np.array(its, dtype=np.int64) for skill, its in places.items()}
 
 
 def _thin(drawn: Sequence[Draw], size: int) -> list[Draw]:

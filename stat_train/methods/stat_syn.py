@@ -4,9 +4,10 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 
 from stat_train.data.example import Example
+from stat_train.methods.neighbours import Skill
 from stat_train.methods.options import StatSelOptions, StatSynOptions
 from stat_train.methods.proposing import Call, Group
-from stat_train.methods.stat_sel import Skill, Source
+from stat_train.methods.stat_sel import Source
 
 
 class StatSynCalls:

@@ -1,6 +1,6 @@
 """Answering questions and grading the answers: what every evaluation does, and how its files are read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stat_train.data.example import Example
@@ -8,7 +8,7 @@ from stat_train.data.jsonl import read_jsonl, write_jsonl
 from stat_train.grading.grader import Grader
 from stat_train.grading.verdict import Verdict
 from stat_train.run import Stage
-from stat_train.student.answering import Student
+from stat_train.student.answering import Shots, Student
 from stat_train.student.options import Sampling
 
 RESPONSES, VERDICTS = "responses.jsonl", "verdicts.jsonl"
@@ -22,10 +22,24 @@ def answer_and_grade(
     stage: Stage,
     limit: str,
 ) -> None:
-    """Answers and verdicts as files of `stage`, which is done with it; of several samples each verdict has
-    the number of its vote. `limit` names the option that cuts answers off."""
+    """Answers and verdicts as files of `stage`, which is done with it. `limit` names the option that cuts
+    answers off."""
+    counts = write_answers(student, examples, sampling, grader, stage)
+    stage.finish([RESPONSES, VERDICTS], counts=counts, notes=grading_notes(counts, limit))
+
+
+def write_answers(
+    student: Student,
+    examples: Sequence[Example],
+    sampling: Sampling,
+    grader: Grader,
+    stage: Stage,
+    shots: Shots | None = None,
+) -> dict[str, int]:
+    """Answers and verdicts as files of `stage`, and their counts; of several samples each verdict has the
+    number of its vote. `shots`: few-shot exemplars by question id."""
     questions = [(example.id, example.question) for example in examples]
-    responses = student.answer(questions, sampling, stage.file(RESPONSES))
+    responses = student.answer(questions, sampling, stage.file(RESPONSES), shots)
     gold = {example.id: example.answer or "" for example in examples}
     verdicts = grader.grade([(response.text, gold[response.question_id]) for response in responses])
     rows = [
@@ -38,7 +52,7 @@ def answer_and_grade(
             for row, vote in zip(rows[start : start + sampling.n], grader.groups(answers), strict=True):
                 row["vote"] = vote
     write_jsonl(stage.file(VERDICTS), rows)
-    counts = {
+    return {
         "rows_in": len(questions),
         "rows_out": len(responses),
         "correct": sum(verdict == "correct" for verdict in verdicts),
@@ -46,7 +60,6 @@ def answer_and_grade(
         "timeout": sum(verdict == "timeout" for verdict in verdicts),
         "cut_off": sum(response.finish_reason == "length" for response in responses),
     }
-    stage.finish([RESPONSES, VERDICTS], counts=counts, notes=_notes(counts, limit))
 
 
 def read_verdicts(
@@ -64,7 +77,8 @@ def read_verdicts(
     return list(verdicts.values()), list(votes.values()) if voted else None
 
 
-def _notes(counts: dict[str, int], limit: str) -> list[str]:
+def grading_notes(counts: Mapping[str, int], limit: str) -> list[str]:
+    """What is to be said of the counts of `write_answers`."""
     notes = []
     if counts["error"] or counts["timeout"]:
         notes.append(f"grading failed {counts['error']} times and timed out {counts['timeout']} times")

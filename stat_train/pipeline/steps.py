@@ -2,6 +2,7 @@
 
 from stat_train.errors import UserError
 from stat_train.evaluation.options import BenchmarkOptions
+from stat_train.pipeline.adaptmi import ADAPTMI, adaptmi_steps
 from stat_train.pipeline.arms import evaluate_step
 from stat_train.pipeline.asides import agreement_step, audit_step
 from stat_train.pipeline.benchmarking import benchmark_steps, task_steps
@@ -102,6 +103,8 @@ def steps_up_to(recipe: Recipe, name: str | None, beside: BenchmarkOptions | Non
     if name is None:
         return steps
     steps += [audit_step(recipe), agreement_step(recipe)]
+    if name == ADAPTMI:
+        steps += adaptmi_steps(recipe)
     if beside:
         steps = _with_benchmarks(steps, recipe, beside)
     by_title = {step.title: step for step in steps}

@@ -23,6 +23,13 @@ class Student(Protocol):
     def fingerprint(self) -> str:
         """What it is, in 64 hex characters: its weights' content, or a server's model name."""
 
+    @property
+    def context(self) -> int | None:
+        """Tokens that prompt and answer may have together; None where nobody says."""
+
+    def prompt_tokens(self, question: str, exemplars: Sequence[Exemplar] = ()) -> int:
+        """Tokens of a prompt (a server's: a guess of four bytes a token)."""
+
     def answer(
         self, items: Items, sampling: Sampling, out: Path, exemplars: Shots | None = None
     ) -> list[Response]:

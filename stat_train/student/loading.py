@@ -20,6 +20,18 @@ def load_tokenizer(model: str | Path) -> "PreTrainedTokenizerBase":
         raise UserError(_message(model, "tokenizer", error)) from error
 
 
+def positions(folder: Path) -> int | None:
+    """The tokens that a model folder's config.json says the model takes; None where it does not."""
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder}: its config.json cannot be read ({error}); mend the model folder"
+        ) from error
+    stated = (config.get("text_config") or config).get("max_position_embeddings")
+    return stated if isinstance(stated, int) else None
+
+
 def load_model(model: str | Path, dtype: str, **more: Any) -> "PreTrainedModel":
     """The causal language model of a folder or hub id, with weights in `dtype` ("float32", "bfloat16", ...).
 

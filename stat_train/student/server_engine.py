@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,14 @@ from stat_train.student.answering import Items, Shots, check_ids
 from stat_train.student.journal import Batch, Journal, Unit, plan_batches
 from stat_train.student.options import Sampling, StudentOptions
 from stat_train.student.response import Response
-from stat_train.student.template import StudentTemplate
+from stat_train.student.template import Exemplar, StudentTemplate
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
     from openai.types.chat import ChatCompletion
 
 ATTEMPTS = 6
+BYTES_PER_TOKEN = 4
 FIRST_WAIT_S = 0.5  # doubled after each failed attempt
 
 
@@ -36,6 +38,15 @@ class ServerStudent:
     def fingerprint(self) -> str:
         """sha256 (hex) of the model's name: a server does not show its weights."""
         return hashlib.sha256(f"server\0{self.options.model}".encode()).hexdigest()
+
+    @property
+    def context(self) -> int | None:
+        """See `Student.context`: `student.max_model_len`, if it is set."""
+        return self.options.max_model_len
+
+    def prompt_tokens(self, question: str, exemplars: Sequence[Exemplar] = ()) -> int:
+        """See `Student.prompt_tokens`."""
+        return len(json.dumps(self.template.messages(question, exemplars))) // BYTES_PER_TOKEN
 
     def answer(
         self, items: Items, sampling: Sampling, out: Path, exemplars: Shots | None = None

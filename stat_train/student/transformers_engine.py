@@ -1,15 +1,17 @@
 """Answering with transformers: the default engine on a CPU."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stat_train.student.answering import Items, Shots, answer_batches, response, token_units
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.journal import Batch, plan_batches
-from stat_train.student.loading import load_model
+from stat_train.student.loading import load_model, positions
 from stat_train.student.options import Sampling
 from stat_train.student.prompt import StudentPrompt
 from stat_train.student.response import Response
+from stat_train.student.template import Exemplar
 
 if TYPE_CHECKING:
     import torch
@@ -41,6 +43,15 @@ class TransformersStudent:
     def fingerprint(self) -> str:
         """sha256 (hex) over weights, configuration and tokenizer."""
         return fingerprint(self.folder)
+
+    @property
+    def context(self) -> int | None:
+        """See `Student.context`: `max_model_len`, else what the model's configuration says."""
+        return self.max_model_len or positions(self.folder)
+
+    def prompt_tokens(self, question: str, exemplars: Sequence[Exemplar] = ()) -> int:
+        """See `Student.prompt_tokens`."""
+        return len(self.prompt.tokens(question, exemplars))
 
     def answer(
         self, items: Items, sampling: Sampling, out: Path, exemplars: Shots | None = None

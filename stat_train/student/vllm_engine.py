@@ -1,5 +1,6 @@
 """Answering with vLLM in this process: the default engine on a GPU."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ from stat_train.errors import UserError
 from stat_train.student.answering import Items, Shots, answer_batches, response, token_units
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.journal import Batch, plan_batches
+from stat_train.student.loading import positions
 from stat_train.student.options import Sampling, StudentOptions
 from stat_train.student.prompt import StudentPrompt
 from stat_train.student.response import Response
+from stat_train.student.template import Exemplar
 
 COMMIT_EVERY = 2048  # answers; vLLM schedules its own batches inside
 
@@ -25,6 +28,15 @@ class VllmStudent:
     def fingerprint(self) -> str:
         """sha256 (hex) over weights, configuration and tokenizer."""
         return fingerprint(self.folder)
+
+    @property
+    def context(self) -> int | None:
+        """See `Student.context`: `max_model_len`, else what the model's configuration says."""
+        return self.options.max_model_len or positions(self.folder)
+
+    def prompt_tokens(self, question: str, exemplars: Sequence[Exemplar] = ()) -> int:
+        """See `Student.prompt_tokens`."""
+        return len(self.prompt.tokens(question, exemplars))
 
     def answer(
         self, items: Items, sampling: Sampling, out: Path, exemplars: Shots | None = None
