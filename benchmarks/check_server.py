@@ -50,6 +50,7 @@ from stat_train.teacher.prompts import Prompts  # noqa: E402
 from stat_train.wheels import fetch_wheel  # noqa: E402
 
 DATA = HERE.parents[1] / "shared" / "data" / "math_val.jsonl"
+XLLAMACPP = ("xllamacpp-2026.9.11063", "xllamacpp==2026.9.11063")
 SKILLS = ["arithmetic", "algebra", "fractions", "geometry", "counting", "number_theory"]
 
 
@@ -188,7 +189,7 @@ def main() -> None:
     if not DATA.is_file():
         print(f"skipped: no {DATA}")
         return
-    python = python_with("xllamacpp-2026.9.11063", "xllamacpp==2026.9.11063")
+    python = python_with(*XLLAMACPP)
     if python is None:
         print("skipped: no xllamacpp")
         return

@@ -1,5 +1,6 @@
-"""The commands that score models beside a run: benchmarks."""
+"""The commands that score models beside a run: benchmarks, and tasks for other harnesses."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,15 @@ RecipeOrModel = Annotated[
     str,
     typer.Argument(metavar="RECIPE|MODEL", help="A YAML file, or a model: folder or hub id."),
 ]
+
+
+class Harness(StrEnum):
+    """The harnesses that tasks are written for."""
+
+    LM_EVAL = "lm-eval"
+    LIGHTEVAL = "lighteval"
+
+
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(metavar="KEY=VALUE", help="Overrides, such as benchmarks.sampling.n=4."),
@@ -70,6 +80,22 @@ def benchmark(
         raise Interrupted(f"{read.folder}: stopped; run the same command again to go on") from interrupt
     print_benchmarks(Benchmarks.read(stage.file(FIGURES)), Console())
     typer.echo(f"{SUMMARY}: {', '.join(str(read.folder / name) for name in BENCHMARK_FILES)}")
+
+
+def export_tasks(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file.")],
+    to: Annotated[Harness, typer.Option("--to", help="For which harness.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
+    overrides: Overrides = None,
+) -> None:
+    """Write the evaluation splits as tasks of another harness, one a split and one a skill."""
+    from stat_train.pipeline.exporting import export_tasks as export
+    from stat_train.recipe_file import read_recipe
+
+    made = export(read_recipe(recipe, overrides or ()), to.value, out)
+    for task in made.tasks:
+        typer.echo(f"{task.name}: {task.n:,} questions")
+    typer.echo(f"{out}: see {out / 'README.md'} for how they are run")
 
 
 def _read(name: str, overrides: list[str]) -> "Recipe":

@@ -112,3 +112,36 @@ def test_the_papers_set_on_math_follows_the_profile_at_about_4000_questions() ->
     assert found["pairs"] == 9_500
     assert 3_500 < found["unique_questions"] < 5_000
     assert found["p"] > 0.99
+
+
+def test_the_served_gguf_holds_the_students_own_weights(tmp_path: Path, monkeypatch) -> None:
+    gguf = pytest.importorskip("gguf", reason="needs the extra 'train'")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    from engines import write_gguf
+
+    tiny = write_tiny_model(tmp_path / "tiny")
+    like = gguf.GGUFWriter(tmp_path / "like.gguf", "llama")
+    like.add_context_length(1024)
+    like.add_embedding_length(64)
+    like.add_block_count(2)
+    like.add_feed_forward_length(128)
+    like.add_rope_dimension_count(16)
+    like.add_head_count(4)
+    like.add_head_count_kv(2)
+    like.add_layer_norm_rms_eps(1e-6)
+    like.add_vocab_size(261)
+    like.write_header_to_file()
+    like.write_kv_data_to_file()
+    like.write_tensors_to_file()
+    like.close()
+    write_gguf(tiny, tmp_path / "like.gguf", tmp_path / "served" / "student.gguf")
+    served = AutoModelForCausalLM.from_pretrained(
+        str(tmp_path / "served"), gguf_file="student.gguf", dtype=torch.float32
+    )
+    own = AutoModelForCausalLM.from_pretrained(str(tiny), dtype=torch.float32)
+    ids = torch.arange(40)[None]
+    with torch.inference_mode():
+        assert torch.allclose(served(ids).logits, own(ids).logits, atol=1e-4)

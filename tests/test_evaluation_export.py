@@ -1,0 +1,156 @@
+"""Tasks for other harnesses: what is written, and the judge inside it."""
+
+import importlib.util
+import json
+import sys
+import types
+from pathlib import Path
+
+import pytest
+import yaml
+from tiny_model import write_tiny_model
+
+from stat_train.cli import main
+from stat_train.data.example import Example
+from stat_train.data.jsonl import read_jsonl
+from stat_train.errors import UserError
+from stat_train.evaluation.export import export_rows
+from stat_train.student.load import load_student
+from stat_train.student.options import StudentOptions
+
+SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("export")
+    write_tiny_model(folder / "tiny")
+    return folder
+
+
+def exported(place: Path, to: str, monkeypatch, *more: str) -> Path:
+    """The folder that the command writes for the smoke recipe."""
+    monkeypatch.setenv("STAT_TRAIN_CACHE", str(place / "cache"))
+    out = place / f"{to}{len(more)}"
+    chosen = [f"student.model={place / 'tiny'}", f"run_dir={place / 'run'}", *more]
+    arguments = ["stat-train", "export-tasks", str(SMOKE), "--to", to, "--out", str(out), *chosen]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert not left.value.code
+    return out
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads lm-eval's `!function` as its name."""
+
+
+_Loader.add_constructor("!function", lambda loader, node: loader.construct_scalar(node))
+
+
+def load(path: Path) -> types.ModuleType:
+    """A Python file of the export, imported."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_lm_eval_has_a_task_for_the_split_and_one_for_each_skill(place, monkeypatch, capsys) -> None:
+    out = exported(place, "lm-eval", monkeypatch)
+    said = capsys.readouterr().out
+    assert "smoke_test: 8 questions" in said
+    rows = list(read_jsonl(out / "data" / "test.jsonl"))
+    skills = {skill for row in rows for skill in row["skills"]}
+    tasks = {path.stem: yaml.load(path.read_text(), _Loader) for path in out.glob("*.yaml")}
+    group = tasks["smoke_test_skills"]
+    assert group["group"] == "smoke_test_skills"
+    assert {tasks[name]["dataset_kwargs"]["skill"] for name in group["task"]} == skills
+    whole = tasks["smoke_test"]
+    assert whole["dataset_kwargs"] == {"split": "test"}
+    assert whole["generation_kwargs"] == {"until": [], "max_gen_toks": 48, "do_sample": False}
+    assert (whole["custom_dataset"], whole["description"]) == ("shared.questions", "system")
+    assert "--apply_chat_template" in (out / "README.md").read_text()
+    student = load_student(StudentOptions(model=str(place / "tiny")))
+    for row in rows:
+        messages = [{"role": role, "content": row[role]} for role in ("system", "user")]
+        assert messages == student.prompt.messages(row["question"])
+
+
+def test_lm_evals_judge_is_ours_and_its_rows_are_proved(place, monkeypatch) -> None:
+    pytest.importorskip("datasets", reason="needs the extra 'train'")
+    out = exported(place, "lm-eval", monkeypatch)
+    shared = load(out / "shared.py")
+    rows = shared.questions("test", pretrained="whatever lm-eval passes on")["test"]
+    assert len(rows) == 8
+    skill = rows[0]["skills"][0]
+    assert all(skill in row["skills"] for row in shared.questions("test", skill=skill)["test"])
+    gold = rows[0]["answer"]
+    assert shared.process_results(rows[0], [f"So it is #### {gold}"]) == {"acc": 1.0}
+    assert shared.process_results(rows[0], [f"It is {gold}7 or {gold}"]) == {"acc": 0.0}
+    file = out / "data" / "test.jsonl"
+    kept = file.read_text()
+    file.write_text(kept.replace(json.dumps(gold), '"no number"', 1))
+    with pytest.raises(UserError, match="does not accept the gold answer"):
+        shared.questions("test")
+    file.write_text(kept)
+
+
+def test_sampling_and_base_models_are_exported_as_they_are(place, monkeypatch) -> None:
+    more = ["evaluation.sampling={temperature: 0.7, max_tokens: 9}", "student.plain=true"]
+    out = exported(place, "lm-eval", monkeypatch, *more)
+    task = yaml.load((out / "smoke_test.yaml").read_text(), _Loader)
+    wanted = {"until": [], "max_gen_toks": 9, "do_sample": True, "temperature": 0.7, "top_p": 1.0}
+    assert task["generation_kwargs"] == wanted
+    [row, *_] = read_jsonl(out / "data" / "test.jsonl")
+    student = load_student(StudentOptions(model=str(place / "tiny"), plain=True))
+    assert (row["system"], row["user"]) == ("", student.prompt.text(row["question"]))
+    assert "--apply_chat_template" not in (out / "README.md").read_text()
+
+
+def test_lighteval_has_a_table_of_the_same_tasks(place, monkeypatch) -> None:
+    made: list[dict] = []
+    for name in ("metrics_sample", "utils", "utils.metric_utils"):
+        monkeypatch.setitem(sys.modules, f"lighteval.metrics.{name}", types.ModuleType(name))
+    for name in ("", ".metrics", ".tasks", ".tasks.lighteval_task", ".tasks.requests"):
+        monkeypatch.setitem(sys.modules, f"lighteval{name}", types.ModuleType(name or "lighteval"))
+    sys.modules["lighteval.metrics.metrics_sample"].SampleLevelComputation = object
+    sys.modules["lighteval.metrics.utils.metric_utils"].SampleLevelMetric = types.SimpleNamespace
+    sys.modules["lighteval.tasks.lighteval_task"].LightevalTaskConfig = lambda **its: made.append(its)
+    sys.modules["lighteval.tasks.requests"].Doc = types.SimpleNamespace
+    sys.modules["lighteval.tasks.requests"].SamplingMethod = types.SimpleNamespace(GENERATIVE="generative")
+    out = exported(place, "lighteval", monkeypatch)
+    tasks = load(out / "tasks.py")
+    rows = list(read_jsonl(out / "data" / "test.jsonl"))
+    whole = next(its for its in made if its["name"] == "smoke_test")
+    assert (whole["hf_subset"], whole["generation_size"], whole["hf_filter"]) == ("test", 48, None)
+    assert (
+        (Path(whole["hf_repo"]) / "README.md").read_text().startswith("---\nconfigs:\n- config_name: test\n")
+    )
+    skill = rows[0]["skills"][0]
+    one = next(its for its in made if its["name"] == f"smoke_test_{skill}")
+    assert [one["hf_filter"](row) for row in rows] == [skill in row["skills"] for row in rows]
+    doc = tasks.prompt(rows[0], "smoke_test")
+    judge = tasks.Right()
+    right = types.SimpleNamespace(final_text=[f"#### {rows[0]['answer']}"])
+    assert judge.compute(doc, right) == 1.0
+    assert judge.compute(doc, types.SimpleNamespace(final_text=["#### none"])) == 0.0
+    assert "`system_prompt`" in (out / "README.md").read_text()
+
+
+def test_skills_that_read_alike_get_tasks_of_their_own(tmp_path: Path) -> None:
+    examples = [
+        Example("a", "?", answer="1", subject="algebra", skills=("long division",)),
+        Example("b", "?", answer="1", subject="algebra", skills=("long-division", "long division")),
+        Example("c", "?", answer="1"),
+    ]
+    tasks = export_rows(
+        tmp_path, "My run", {"test": examples}, lambda question: [{"role": "user", "content": question}]
+    )
+    assert [(task.name, task.skill, task.n) for task in tasks] == [
+        ("my_run_test", "", 3),
+        ("my_run_test_algebra_long_division", "algebra/long division", 2),
+        ("my_run_test_algebra_long_division_2", "algebra/long-division", 1),
+    ]
