@@ -18,7 +18,11 @@ spec = importlib.util.spec_from_file_location("exported_tasks", file)
 exported = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(exported)
 config = TransformersModelConfig(
-    model_name=folder, dtype="float32", batch_size=int(batch), system_prompt=system or None
+    model_name=folder,
+    dtype="float32",
+    batch_size=int(batch),
+    system_prompt=system or None,
+    cache_dir=f"{out}.cache",  # its own would answer for other questions of the same place
 )
 model = TransformersModel(config)
 found = {}

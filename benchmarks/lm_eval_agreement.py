@@ -134,12 +134,13 @@ def main() -> None:
         if arguments.harness == "lm-eval":
             found = lm_eval(model, folder / "tasks", names, folder / "out", batch)
         else:
-            row = next(read_jsonl(folder / "tasks" / "data" / f"{SPLIT}.jsonl"))
+            row = next(read_jsonl(next((folder / "tasks").glob(f"*/{SPLIT}.jsonl"))))
             found = lighteval(model, folder / "tasks", names, folder / "out", batch, row["system"])
     if found is None:
         print(f"skipped: no {arguments.harness}")
         return
     rows = found[whole.name].rows
+    assert len(rows) == ours.n, f"{len(rows)} answers to {ours.n} questions"
     known = [(answers[prompt], said, acc) for prompt, said, acc in rows if prompt in answers]
     alike = [(right, acc) for (_, answer, right), said, acc in known if said == answer]
     gaps = [abs(found[task.name].accuracy - ours.per_skill[task.skill].accuracy) for task in parts]

@@ -58,7 +58,17 @@ def test_the_exit_code_tells_how_a_run_ended(left_with, code, monkeypatch, capsy
 def test_help_lists_every_stage_and_tool(cli) -> None:
     said = cli("--help")
     stages = ["data", "label", "answer", "difficulty", "diagnose", "profile", "select", "sft", "evaluate"]
-    for command in ["run", *stages, "audit", "agreement", "benchmark", "export-tasks", "tutor", "prompts", "cache"]:
+    for command in [
+        "run",
+        *stages,
+        "audit",
+        "agreement",
+        "benchmark",
+        "export-tasks",
+        "tutor",
+        "prompts",
+        "cache",
+    ]:
         assert f"\n  {command} " in said
 
 

@@ -131,6 +131,18 @@ def test_a_folder_in_hub_layout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         read_examples(f"{folder}:other@test", columns)
 
 
+def test_a_folder_is_read_as_it_is_and_not_from_a_cache(tmp_path: Path, monkeypatch) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    config = "- config_name: main\n  data_files:\n  - split: test\n    path: test.jsonl\n"
+    for place, question in (("a", "one?"), ("b", "two?"), ("b", "three?")):
+        folder = tmp_path / place / "set"
+        folder.mkdir(parents=True, exist_ok=True)
+        jsonl(folder / "test.jsonl", [{"question": question}])
+        (folder / "README.md").write_text(f"---\nconfigs:\n{config}---\n")
+        assert [e.question for e in read_examples(f"{folder}:main@test")] == [question]
+
+
 def test_parts_of_a_hub_data_set_share_no_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

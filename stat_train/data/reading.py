@@ -3,8 +3,10 @@
 import csv
 import hashlib
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -155,23 +157,30 @@ def _load_from_hub(
         raise UserError(
             f"{source}: hub data sets need the extra 'train'; pip install 'stat-train[train]'"
         ) from error
-    path = str(Path(name).expanduser()) if Path(name).expanduser().is_dir() else name
+    folder = Path(name).expanduser()
+    path = str(folder) if folder.is_dir() else name
     try:
-        if config == ALL:
-            configs = datasets.get_dataset_config_names(path)
-            return [
-                row
-                for one in configs
-                for row in _chosen(datasets.load_dataset(path, one), source, name, split)
-            ]
-        splits = datasets.load_dataset(path, config)
+        with _cache_of(folder) as cache:
+            configs = datasets.get_dataset_config_names(path) if config == ALL else [config]
+            loaded = (datasets.load_dataset(path, one, cache_dir=cache) for one in configs)
+            return [row for splits in loaded for row in _chosen(splits, source, name, split)]
     except UserError:
         raise
     except Exception as error:  # the library raises many kinds, of the network, the folder and the files
         raise UserError(
             f"{source}: cannot be loaded: {_first_line(error)}; check name[:config][@split]"
         ) from error
-    return _chosen(splits, source, name, split)
+
+
+@contextmanager
+def _cache_of(folder: Path) -> Iterator[str | None]:
+    """Where the library keeps what it has read: of a folder only while it is read, since it would take
+    another folder of the same name, or an edited one, for the one that it knows."""
+    if not folder.is_dir():
+        yield None
+        return
+    with tempfile.TemporaryDirectory() as cache:
+        yield cache
 
 
 def _chosen(

@@ -73,6 +73,7 @@ def _row(example: Example, messages: Messages) -> dict[str, Any]:
         "id": example.id,
         "question": example.question,
         "answer": example.answer or "",
+        "solution": example.solution or "",
         "system": said.get("system", ""),
         "user": said["user"],
         "subject": example.subject,

@@ -1,8 +1,10 @@
 """Tasks for Hugging Face's lighteval (0.13): one Python file, and the rows in the hub's layout."""
 
+import shutil
 from pathlib import Path
 
 from stat_train.evaluation.export import FOLDER, Export, write_text
+from stat_train.run import content_hash
 
 TASKS = '''"""Tasks for lighteval; written by `stat-train export-tasks`."""
 
@@ -18,7 +20,7 @@ from lighteval.tasks.requests import Doc, SamplingMethod
 from stat_train.data.example import Example
 from stat_train.grading.grader import Grader
 
-ROWS = Path(__file__).resolve().parent / "data"
+ROWS = Path(__file__).resolve().parent / {rows}
 GRADER = Grader({grader!r})
 TASKS = {tasks}
 
@@ -27,7 +29,7 @@ def require_gold(split):
     """The judge must know right answers as such: an environment that it does not work in is found here."""
     lines = (ROWS / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
     rows = map(json.loads, lines)
-    GRADER.require_gold([Example(row["id"], row["question"], answer=row["answer"]) for row in rows], split)
+    GRADER.require_gold([Example(r["id"], r["question"], r["solution"], r["answer"]) for r in rows], split)
 
 
 for split in dict.fromkeys(split for _, split, _ in TASKS):
@@ -87,20 +89,26 @@ def write_lighteval(folder: Path, export: Export, system: str) -> None:
     `system` is the student's system message, which lighteval takes with the model.
     """
     listed = "".join(f"    ({task.name!r}, {task.split!r}, {task.skill!r}),\n" for task in export.tasks)
+    rows = (
+        folder / f"{export.name}-{content_hash(folder / FOLDER)[:8]}"
+    )  # lighteval's cache goes by this name
+    shutil.rmtree(rows, ignore_errors=True)
+    (folder / FOLDER).rename(rows)
     filled = {
+        "rows": repr(rows.name),
         "grader": repr(export.grader),
         "tasks": f"[\n{listed}]",
         "max_tokens": str(export.sampling.max_tokens),
     }
     text = TASKS.replace("{grader!r}", filled["grader"])
-    for name in ("tasks", "max_tokens"):
+    for name in ("rows", "tasks", "max_tokens"):
         text = text.replace(f"{{{name}}}", filled[name])
     write_text(folder / "tasks.py", text)
     configs = "".join(
         f"- config_name: {split}\n  data_files:\n  - split: test\n    path: {split}.jsonl\n"
         for split in dict.fromkeys(task.split for task in export.tasks)
     )
-    write_text(folder / FOLDER / "README.md", f"---\nconfigs:\n{configs}---\n")
+    write_text(rows / "README.md", f"---\nconfigs:\n{configs}---\n")
     write_text(folder / "README.md", _readme(export, system))
 
 

@@ -24,7 +24,7 @@ def questions(split, skill="", **_):
     file = Path(__file__).parent / "data" / f"{{split}}.jsonl"
     rows = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if not skill or skill in row["skills"]]
-    GRADER.require_gold([Example(row["id"], row["question"], answer=row["answer"]) for row in rows], split)
+    GRADER.require_gold([Example(r["id"], r["question"], r["solution"], r["answer"]) for r in rows], split)
     return datasets.DatasetDict(test=datasets.Dataset.from_list(rows))
 
 

@@ -89,7 +89,8 @@ def _task_step(benchmark: Benchmark, source: str) -> Step:
 
 def _answer_step(arm: str, benchmark: Benchmark, most: int | None) -> Step:
     trained: dict[str, tuple[str, ...]] = {} if arm == START else {f"sft {arm}": ()}
-    asked = f"{most:,} of its questions" if most else "its questions"
+    known = [n for n in (most, benchmark.rows) if n]
+    asked = f"{min(known):,} questions" if known else "its questions"
     return Step(
         "benchmark",
         partial(_answer, arm, benchmark, most),
