@@ -167,7 +167,7 @@ class Recipe(Options):
         None, description="near rules; none: `data:` removes number and 13-word matches, `tutor:` reports all"
     )
     taxonomy: str = Field(description="a YAML file of skills, or `discover`")
-    grader: str = Field(description="math, numeric, exact, choice, code, or your module:function")
+    grader: str = Field(description="math, numeric, exact, choice, code, judge, or your module:function")
     teacher: TeacherOptions = TeacherOptions()
     discovery: DiscoveryOptions = DiscoveryOptions()
     labelling: LabellingOptions = LabellingOptions()

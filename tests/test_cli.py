@@ -134,7 +134,7 @@ def test_prompts_are_listed_shown_with_real_rows_and_checked(cli) -> None:
     shown = cli("prompts", "show", "label_skills", "recipes/smoke.yaml", "--example", "2")
     other = cli("prompts", "show", "label_skills", "recipes/smoke.yaml")
     assert '<question id="q1">' in shown != other
-    assert cli("prompts", "check", "recipes/smoke.yaml").count(" ok ") == 7
+    assert cli("prompts", "check", "recipes/smoke.yaml").count(" ok ") == 8
 
 
 def test_the_cache_is_counted_exported_and_pruned(cli, tmp_path: Path) -> None:

@@ -24,12 +24,12 @@ class LastWord:
     def same(self, a, b):
         return a == b or {a, b} == {"1/2", "0.5"}
 
-    def groups(self, answers):
+    def groups(self, answers, question):
         spelled = ["1/2" if answer == "0.5" else answer for answer in answers]
         numbers = {answer: n for n, answer in enumerate(dict.fromkeys(filter(None, spelled)))}
         return [numbers.get(answer) for answer in spelled]
 
-    def grade(self, pairs):
+    def grade(self, pairs, questions):
         verdicts = {"hang": "timeout", "break": "error"}
         return [
             verdicts.get(self.extract(text), "correct" if self.same(self.extract(text), gold) else "wrong")

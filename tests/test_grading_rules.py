@@ -204,5 +204,7 @@ def test_gold_that_fails_its_own_grader_is_named() -> None:
 
 def test_an_unknown_grader_is_said() -> None:
     for name in ("maths", "module", "a:b:c", "../x:y", ""):
-        with pytest.raises(UserError, match="choose numeric, exact, choice, math, code or module:function"):
+        with pytest.raises(
+            UserError, match="choose numeric, exact, choice, math, code, judge or module:function"
+        ):
             Grader(name)

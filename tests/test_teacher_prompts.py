@@ -23,6 +23,13 @@ CONTEXTS = {
         "subject": "",
         "max_missing": 3,
     },
+    "judge": {
+        "items": [
+            {"id": "q1", "response": "b", "reference": "c"},
+            {"id": "q2", "question": "d?", "response": "e", "reference": "f"},
+        ],
+        "subject": "",
+    },
     "synthesize": {
         "skill": SKILLS[0],
         "references": [{"id": "r1", "question": "a?", "solution": "b"}],
@@ -72,15 +79,16 @@ def test_each_block_stands_once_with_its_id_and_the_reference_only_where_given()
     assert '<reference id="q1">' not in text
 
 
+@pytest.mark.parametrize("task", ["diagnose", "judge"])
 @pytest.mark.parametrize("injection", INJECTIONS)
-def test_data_cannot_leave_its_block(injection):
+def test_data_cannot_leave_its_block(injection, task):
     hostile = {
         "skills": SKILLS,
         "items": [{"id": "q1", "question": injection, "response": injection, "reference": injection}],
         "subject": injection,
         "max_missing": 3,
     }
-    text = text_of(Prompts().render("diagnose", **hostile))
+    text = text_of(Prompts().render(task, **hostile))
     for tag in ("question", "response", "reference"):
         assert len(re.findall(rf"<{tag}\b", text, re.IGNORECASE)) == 1
         assert len(re.findall(rf"</{tag}\b", text, re.IGNORECASE)) == 1

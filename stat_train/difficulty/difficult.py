@@ -14,14 +14,14 @@ from stat_train.student.response import Response
 class Grader(Protocol):
     """What is needed of `stat_train.grading.grader.Grader`."""
 
-    def grade(self, pairs: Sequence[tuple[str, str]]) -> Sequence[str]:
-        """ "correct" or another verdict for each (response, gold answer)."""
+    def grade(self, pairs: Sequence[tuple[str, str]], questions: Sequence[str]) -> Sequence[str]:
+        """ "correct" or another verdict for each (response, gold answer) to one of the questions."""
 
     def extract(self, text: str) -> str | None:
         """The final answer of a response."""
 
-    def groups(self, answers: Sequence[str | None]) -> list[int | None]:
-        """Numbers equal final answers alike; None is no vote."""
+    def groups(self, answers: Sequence[str | None], question: str) -> list[int | None]:
+        """Numbers equal final answers to a question alike; None is no vote."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _answered(examples: Sequence[Example], responses: Sequence[Response]) -> Ite
 
 
 def _by_gold(answered: Sequence[Answered], options: DifficultyOptions, grader: Grader) -> list[Difficulty]:
-    pairs = []
+    pairs, questions = [], []
     for example, samples in answered:
         if example.answer is None:
             raise UserError(
@@ -90,7 +90,8 @@ def _by_gold(answered: Sequence[Answered], options: DifficultyOptions, grader: G
                 "map `data.columns.answer`, or use method consistency, length or prm"
             )
         pairs += [(response.text, example.answer) for response in samples]
-    verdicts = iter(grader.grade(pairs))
+        questions += [example.question] * len(samples)
+    verdicts = iter(grader.grade(pairs, questions))
     found = []
     for example, samples in answered:
         correct = [next(verdicts) == "correct" for _ in samples]
@@ -109,7 +110,7 @@ def _by_consistency(
             f"difficulty: question {example.id!r} has {len(samples)} sampled answer(s), fewer than "
             f"`min_votes` {options.min_votes}; draw more samples (5 in the paper) or use another method"
         )
-    groups = grader.groups([grader.extract(response.text) for response in samples])
+    groups = grader.groups([grader.extract(response.text) for response in samples], example.question)
     votes = Counter(group for group in groups if group is not None)
     group, most = votes.most_common(1)[0] if votes else (groups[0], 0)
     shown = samples[groups.index(group)]

@@ -12,13 +12,15 @@ from stat_train.errors import UserError
 from stat_train.grading import choice, code, exact, math, numeric
 from stat_train.grading.gold import BadGold as BadGold
 from stat_train.grading.gold import bad_gold, bad_tests, gold_message
+from stat_train.grading.judge import TeacherJudge
 from stat_train.grading.pool import Outcome, WorkerPool
 from stat_train.grading.sandbox import Sandbox
 from stat_train.grading.verdict import Verdict
+from stat_train.teacher.request import Usage
 
 IN_PROCESS: dict[str, ModuleType] = {"numeric": numeric, "exact": exact, "choice": choice}
 RULES: dict[str, ModuleType] = {**IN_PROCESS, "math": math, "code": code}
-NAMES = tuple(RULES)
+NAMES = (*RULES, "judge")
 USERS_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 LARGEST_CACHE = 200_000
 
@@ -27,18 +29,18 @@ class Runs(Protocol):
     """What grades outside this process."""
 
     def run(self, pairs: Sequence[tuple[str, ...]]) -> list[Outcome]:
-        """(verdict, reason) for each (answer, gold)."""
+        """(verdict, reason) for each (answer, gold), or with the question (answer, gold, question)."""
 
     def close(self) -> None:
         """Ends what it has started."""
 
 
 class Grader:
-    """Judges responses by `name`: math (math-verify), numeric, exact, choice, code, or `module:function`.
+    """Judges responses by `name`: math (math-verify), numeric, exact, choice, code, judge, `module:function`.
 
-    A user's function takes (response, gold) and returns a bool; it sees the whole response, the
+    A user's function takes (response, gold) and returns a bool; it and the judge see the whole response, the
     others its final answer. `code` runs the last code block in a sandbox with the gold answer, which is the
-    user's tests. `math`, `code` and a user's function run in other processes, `workers`
+    user's tests; `judge` is a teacher. `math`, `code` and a user's function run in other processes, `workers`
     at a time; an answer has `timeout_s` seconds of CPU time. Verdicts: "error" where grading failed (the gold
     cannot be parsed, the function raised), "timeout" where it was stopped; neither is "wrong". Raises
     UserError for a name that is none.
@@ -50,27 +52,44 @@ class Grader:
         *,
         timeout_s: float = 5.0,
         workers: int | None = None,
+        judge: TeacherJudge | None = None,
     ) -> None:
         if name not in NAMES and not USERS_FUNCTION.fullmatch(name):
             raise UserError(f"grader '{name}': unknown; choose {', '.join(NAMES)} or module:function")
+        if name == "judge" and judge is None:
+            raise UserError("grader 'judge': it needs a teacher; give judge=TeacherJudge(teacher, prompts)")
         self.name = name
         self.first_error: str | None = None
         self._rules = RULES.get(name, exact)
         self._cache: dict[tuple[str, ...], Outcome] = {}
         self._lock = threading.Lock()
-        self._pool: Runs | None = None
+        self._judge = judge if name == "judge" else None
+        self._pool: Runs | None = self._judge
         size = workers or min(8, os.cpu_count() or 1)
         if name == "code":
             self._pool = Sandbox(size=size, cpu_seconds=timeout_s)
-        elif name not in IN_PROCESS:
+        elif name not in IN_PROCESS and name != "judge":
             pool = self._pool = WorkerPool(name, size=size, cpu_seconds=timeout_s)
             if name != "math":
                 pool.start()
 
-    def grade(self, pairs: Sequence[tuple[str, str]]) -> list[Verdict]:
-        """A verdict for each (response, gold answer), in order. A response without an answer is wrong."""
+    @property
+    def usage(self) -> Usage | None:
+        """What a `judge` has asked its teacher; None for the others."""
+        return self._judge.usage if self._judge else None
+
+    def grade(
+        self, pairs: Sequence[tuple[str, str]], questions: Sequence[str] | None = None
+    ) -> list[Verdict]:
+        """A verdict for each (response, gold answer), in order. A response without an answer is wrong.
+
+        `questions` are those answered, one a pair; only `judge` looks at them.
+        """
         if self._pool is None:
             return [self._grade_here(response, gold) for response, gold in pairs]
+        if self.name == "judge":
+            asked = questions if questions is not None else [""] * len(pairs)
+            return self._outside([(*pair, question) for pair, question in zip(pairs, asked, strict=True)])
         if self.name in RULES:
             answers = [self.extract(response) for response, _ in pairs]
             return self._outside(
@@ -83,21 +102,21 @@ class Grader:
         answer: str | None = self._rules.extract(text)
         return answer
 
-    def same(self, a: str, b: str) -> bool:
+    def same(self, a: str, b: str, question: str = "") -> bool:
         """Whether two extracted answers are one vote."""
-        return self.groups([a, b]) == [0, 0]
+        return self.groups([a, b], question) == [0, 0]
 
-    def groups(self, answers: Sequence[str | None]) -> list[int | None]:
+    def groups(self, answers: Sequence[str | None], question: str = "") -> list[int | None]:
         """Numbers equal answers alike, from 0 in order of appearance; None stays None: no vote.
 
         An answer joins the first group whose first answer it equals; programs are equal where they differ
-        in comments and spacing only.
+        in comments and spacing only. `question` is the one answered, for `judge`.
         """
         distinct = list(dict.fromkeys(answer for answer in answers if answer is not None))
         leaders: list[str] = []
         group: dict[str, int] = {}
         for answer in distinct:
-            equal = self._equal(answer, leaders)
+            equal = self._equal(answer, leaders, question)
             group[answer] = equal.index(True) if True in equal else len(leaders)
             if group[answer] == len(leaders):
                 leaders.append(answer)
@@ -169,12 +188,15 @@ class Grader:
             return "error", "the gold answer is empty"
         if self.name == "math" and (outcome := math.without_asking(answer, gold)):
             return outcome
+        if self.name == "judge" and self._grade_here(answer, gold) == "correct":
+            return "correct", None
         return None if answer.strip() else ("wrong", None)
 
-    def _equal(self, answer: str, leaders: Sequence[str]) -> list[bool]:
+    def _equal(self, answer: str, leaders: Sequence[str], question: str) -> list[bool]:
         if self._pool is None or self.name == "code":
             return [bool(self._rules.same(answer, leader)) for leader in leaders]
-        verdicts = self._outside([(leader, answer) for leader in leaders])
+        asked = (question,) if self.name == "judge" else ()
+        verdicts = self._outside([(leader, answer, *asked) for leader in leaders])
         return [verdict == "correct" for verdict in verdicts]
 
 

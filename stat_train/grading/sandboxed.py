@@ -21,6 +21,7 @@ RECURSIVE, PRIVATE = 0x4000, 0x40000
 MOUNT_SETATTR, READ_ONLY, HERE, WHOLE_TREE = 442, 1, -100, 0x8000
 DIES_WITH_PARENT, NO_NEW_PRIVILEGES, CAPABILITIES_3 = 1, 38, 0x20080522
 LONGEST_REASON = 200
+ON_LINUX = sys.platform == "linux"
 LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -47,7 +48,7 @@ def main() -> None:
 def isolate() -> list[str]:
     """Takes away the network, other processes and the writing of files, as far as the kernel lets it."""
     user, group = os.getuid(), os.getgid()
-    if LIBC.unshare(NEW_USER | NEW_FILES | NEW_NETWORK | NEW_PROCESSES | NEW_IPC):
+    if not ON_LINUX or LIBC.unshare(NEW_USER | NEW_FILES | NEW_NETWORK | NEW_PROCESSES | NEW_IPC):
         return []
     kept = ["network", "processes"]
     maps = {"setgroups": "deny", "uid_map": f"{user} {user} 1", "gid_map": f"{group} {group} 1"}
@@ -65,15 +66,17 @@ def isolate() -> list[str]:
 
 def shut_in(task: dict[str, Any], kept: list[str]) -> None:
     """Limits, an empty folder of its own, and nothing to read or write elsewhere."""
-    LIBC.prctl(DIES_WITH_PARENT, signal.SIGKILL)
+    if ON_LINUX:
+        LIBC.prctl(DIES_WITH_PARENT, signal.SIGKILL)
     folder = os.getcwd().encode()
     if "files" in kept:
         LIBC.mount(b"tmpfs", folder, b"tmpfs", 0, f"size={task['file_bytes']},mode=700".encode())
         if LIBC.mount(b"proc", b"/proc", b"proc", 0, None):
             LIBC.mount(b"tmpfs", b"/proc", b"tmpfs", READ_ONLY, b"size=4096")
     os.chdir(folder)
-    LIBC.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
-    LIBC.capset((ctypes.c_uint32 * 2)(CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)())
+    if ON_LINUX:
+        LIBC.prctl(NO_NEW_PRIVILEGES, 1, 0, 0, 0)
+        LIBC.capset((ctypes.c_uint32 * 2)(CAPABILITIES_3, 0), (ctypes.c_uint32 * 6)())
     for limit, value in (
         (resource.RLIMIT_CPU, task["cpu_s"]),
         (resource.RLIMIT_AS, task["memory_bytes"]),
@@ -82,7 +85,8 @@ def shut_in(task: dict[str, Any], kept: list[str]) -> None:
         (resource.RLIMIT_NPROC, 256 if kept else 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(limit, (value, value))
+        with contextlib.suppress(OSError, ValueError):  # not every system has every limit
+            resource.setrlimit(limit, (value, value))
     nothing = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nothing, stream)

@@ -102,7 +102,10 @@ def _verified(
         else:
             left = made.owed if reply.status == "owed" else made.quarantined
             left.append(Unanswered(reply.item.id, reply.reason, reply.sample))
-    verdicts = grader.grade([(text, gold[example.id]) for example, _, text in answered])
+    verdicts = grader.grade(
+        [(text, gold[example.id]) for example, _, text in answered],
+        [example.question for example, _, _ in answered],
+    )
     for (example, sample, text), verdict in zip(answered, verdicts, strict=True):
         if verdict != "correct":
             found = grader.extract(text)

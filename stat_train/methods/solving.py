@@ -67,28 +67,32 @@ def solve(
         if reply.status == "ok" and reply.answer:
             solution, stated = reply.answer.solution, reply.answer.answer
             read = grader.extract(solution)
-            answer = read if read is not None and grader.same(read, stated) else None
+            agree = read is not None and grader.same(read, stated, reply.item.question)
+            answer = read if agree else None
             solved[reply.item.id][reply.sample] = solution.strip(), answer
         else:
             left = made.owed if reply.status == "owed" else made.quarantined
             left.append(Unanswered(reply.item.id, reply.reason, reply.sample))
-    made.votes.extend(_vote(id, [its[n] for n in sorted(its)], grader, options) for id, its in solved.items())
+    asked = {question.id: question for question in questions}
+    made.votes.extend(
+        _vote(asked[id], [its[n] for n in sorted(its)], grader, options) for id, its in solved.items()
+    )
     return made
 
 
 def _vote(
-    id: str, solved: Sequence[tuple[str, str | None]], grader: Grader, options: SynthesisOptions
+    question: Example, solved: Sequence[tuple[str, str | None]], grader: Grader, options: SynthesisOptions
 ) -> Vote:
-    groups = grader.groups([answer for _, answer in solved])
+    groups = grader.groups([answer for _, answer in solved], question.question)
     ranked = Counter(group for group in groups if group is not None).most_common()
     first, second = [n for _, n in [*ranked, (None, 0), (None, 0)][:2]]
     reason = f"{first} of {options.solutions} solutions agree"
     if first < options.min_votes or first == second:
         reason += ", as many on another answer" if first == second else ""
-        return Vote(id, options.solutions, first, "", (), reason)
+        return Vote(question.id, options.solutions, first, "", (), reason)
     agreeing = [solved[place] for place, group in enumerate(groups) if group == ranked[0][0]]
     texts = tuple(dict.fromkeys(text for text, _ in agreeing))
-    return Vote(id, options.solutions, first, agreeing[0][1] or "", texts, reason)
+    return Vote(question.id, options.solutions, first, agreeing[0][1] or "", texts, reason)
 
 
 def _fault(grader: Grader, part: Any, subject: str) -> str | None:

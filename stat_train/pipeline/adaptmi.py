@@ -18,6 +18,7 @@ from stat_train.pipeline.answers import RESPONSES, VERDICTS, read_verdicts
 from stat_train.pipeline.asides import PAGE, WIDTH
 from stat_train.pipeline.metacognition import nothing_owed, taxonomy_of
 from stat_train.pipeline.opening import (
+    billed,
     grader_files,
     open_grader,
     open_prompts,
@@ -116,6 +117,7 @@ def _judge(work: Work) -> None:
     with open_grader(recipe) as grader:
         found = find_difficult(questions, judged, options, grader)
         gold = find_difficult(questions, fixed, options.model_copy(update={"method": "gold"}), grader)
+        usage = billed(grader.usage)
     write_jsonl(work.stage.file("difficulty.jsonl"), found)
     write_jsonl(work.stage.file("gold.jsonl"), gold)
     counts = {
@@ -123,7 +125,7 @@ def _judge(work: Work) -> None:
         "difficult": sum(row.difficult for row in found),
         "difficult_by_gold": sum(row.difficult for row in gold),
     }
-    work.stage.finish(["difficulty.jsonl", "gold.jsonl"], counts=counts)
+    work.stage.finish(["difficulty.jsonl", "gold.jsonl"], counts=counts, usage=usage)
 
 
 def _difficult(work: Work, judge: str) -> set[str]:

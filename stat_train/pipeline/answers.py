@@ -7,6 +7,7 @@ from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl, write_jsonl
 from stat_train.grading.grader import Grader
 from stat_train.grading.verdict import Verdict
+from stat_train.pipeline.opening import billed
 from stat_train.run import Stage
 from stat_train.student.answering import Shots, Student
 from stat_train.student.options import Sampling
@@ -25,7 +26,8 @@ def answer_and_grade(
     """Answers and verdicts as files of `stage`, which is done with it. `limit` names the option that cuts
     answers off."""
     counts = write_answers(student, examples, sampling, grader, stage)
-    stage.finish([RESPONSES, VERDICTS], counts=counts, notes=grading_notes(counts, limit))
+    usage = billed(grader.usage)
+    stage.finish([RESPONSES, VERDICTS], counts=counts, usage=usage, notes=grading_notes(counts, limit))
 
 
 def write_answers(
@@ -40,16 +42,21 @@ def write_answers(
     number of its vote. `shots`: few-shot exemplars by question id."""
     questions = [(example.id, example.question) for example in examples]
     responses = student.answer(questions, sampling, stage.file(RESPONSES), shots)
-    gold = {example.id: example.answer or "" for example in examples}
-    verdicts = grader.grade([(response.text, gold[response.question_id]) for response in responses])
+    asked = {example.id: example for example in examples}
+    verdicts = grader.grade(
+        [(response.text, asked[response.question_id].answer or "") for response in responses],
+        [asked[response.question_id].question for response in responses],
+    )
     rows = [
         {"question_id": response.question_id, "sample": response.sample, "verdict": verdict}
         for response, verdict in zip(responses, verdicts, strict=True)
     ]
     if sampling.n > 1:
         for start in range(0, len(rows), sampling.n):
-            answers = [grader.extract(response.text) for response in responses[start : start + sampling.n]]
-            for row, vote in zip(rows[start : start + sampling.n], grader.groups(answers), strict=True):
+            samples = responses[start : start + sampling.n]
+            answers = [grader.extract(response.text) for response in samples]
+            votes = grader.groups(answers, asked[samples[0].question_id].question)
+            for row, vote in zip(rows[start : start + sampling.n], votes, strict=True):
                 row["vote"] = vote
     write_jsonl(stage.file(VERDICTS), rows)
     return {

@@ -18,6 +18,7 @@ from stat_train.metacognition.audit import Audit, audit
 from stat_train.metacognition.show import audit_report
 from stat_train.pipeline.metacognition import taxonomy_of
 from stat_train.pipeline.opening import (
+    billed,
     grader_files,
     open_grader,
     open_prompts,
@@ -143,6 +144,7 @@ def _agreement(work: Work) -> None:
             )
             for method in ("gold", *comparable(recipe))
         }
+        usage = billed(grader.usage)
     gold = found.pop("gold")
     agreements: dict[str, GoldAgreement] = {
         method: gold_agreement(judged, gold) for method, judged in found.items()
@@ -153,7 +155,7 @@ def _agreement(work: Work) -> None:
     )
     _show(work, agreement_table(agreements))
     counts = {"rows_in": len(examples), "difficult_by_gold": sum(row.difficult for row in gold)}
-    work.stage.finish(["agreement.jsonl", PAGE], counts=counts)
+    work.stage.finish(["agreement.jsonl", PAGE], counts=counts, usage=usage)
 
 
 def _show(work: Work, page: RenderableType) -> None:

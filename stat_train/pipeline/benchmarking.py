@@ -11,12 +11,11 @@ from stat_train.data.reading import even_part
 from stat_train.data.writing import write_examples
 from stat_train.evaluation.benchmark import Benchmark, read_questions
 from stat_train.evaluation.options import BenchmarkOptions
-from stat_train.grading.grader import Grader
 from stat_train.pipeline.answers import RESPONSES, VERDICTS, answer_and_grade, read_verdicts
 from stat_train.pipeline.benchmark_scores import overlaps, task_result
 from stat_train.pipeline.clean import task_title
 from stat_train.pipeline.metacognition import label_step
-from stat_train.pipeline.opening import code_of, student_options
+from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.reporting import comparisons
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
@@ -36,7 +35,7 @@ BENCHMARK_FILES = (FIGURES, PAGE)
 def task_steps(recipe: Recipe, options: BenchmarkOptions) -> list[Step]:
     """The questions of each benchmark, read and their gold answers proved."""
     return [
-        _task_step(benchmark, benchmark.source(options.sources.get(benchmark.name)))
+        _task_step(recipe, benchmark, benchmark.source(options.sources.get(benchmark.name)))
         for benchmark in options.benchmarks(recipe.seed)
     ]
 
@@ -45,7 +44,7 @@ def benchmark_steps(recipe: Recipe, options: BenchmarkOptions) -> list[Step]:
     """Each arm's answers to each benchmark, and the scores of all."""
     benchmarks, arms = options.benchmarks(recipe.seed), chosen_arms(recipe, options)
     labelled = [_label_step(recipe, its) for its in benchmarks] if options.per_skill else []
-    answered = [_answer_step(arm, its, options.questions) for its in benchmarks for arm in arms]
+    answered = [_answer_step(recipe, arm, its, options.questions) for its in benchmarks for arm in arms]
     trained = [arm for arm in arms if arm != START]
     needs: dict[str, tuple[str, ...]] = {step.title: () for step in (*labelled, *answered)}
     needs |= {task_title(its.name): () for its in benchmarks}
@@ -71,7 +70,7 @@ def chosen_arms(recipe: Recipe, options: BenchmarkOptions) -> list[str]:
     return [arm for arm in there if options.arms is None or arm in options.arms]
 
 
-def _task_step(benchmark: Benchmark, source: str) -> Step:
+def _task_step(recipe: Recipe, benchmark: Benchmark, source: str) -> Step:
     place = Path(source.partition("@")[0].partition(":")[0]).expanduser()
     files = {"source": content_hash(place) if place.exists() else content_hash(source)}
     return Step(
@@ -83,11 +82,11 @@ def _task_step(benchmark: Benchmark, source: str) -> Step:
             **benchmark.model_dump(include={"columns", "grader", "part", "without"}),
             "config": [benchmark.config, benchmark.split],
         },
-        files=files | code_of(benchmark.grader),
+        files=files | grader_files(recipe, benchmark.grader),
     )
 
 
-def _answer_step(arm: str, benchmark: Benchmark, most: int | None) -> Step:
+def _answer_step(recipe: Recipe, arm: str, benchmark: Benchmark, most: int | None) -> Step:
     trained: dict[str, tuple[str, ...]] = {} if arm == START else {f"sft {arm}": ()}
     known = [n for n in (most, benchmark.rows) if n]
     asked = f"{min(known):,} questions" if known else "its questions"
@@ -102,7 +101,7 @@ def _answer_step(arm: str, benchmark: Benchmark, most: int | None) -> Step:
             "grader": benchmark.grader,
             "questions": most,
         },
-        files=code_of(benchmark.grader),
+        files=grader_files(recipe, benchmark.grader),
     )
 
 
@@ -119,7 +118,7 @@ def _label_step(recipe: Recipe, benchmark: Benchmark) -> Step:
 
 
 def _read(benchmark: Benchmark, source: str, work: Work) -> None:
-    with Grader(benchmark.grader) as grader:
+    with open_grader(work.recipe, benchmark.grader) as grader:
         examples = read_questions(benchmark, source, grader)
     file = f"{benchmark.name}.jsonl"
     write_examples(work.stage.file(file), examples)
@@ -134,7 +133,7 @@ def _answer(arm: str, benchmark: Benchmark, most: int | None, work: Work) -> Non
     examples = _questions(benchmark, most, work)
     trained = None if arm == START else work.file(f"sft {arm}", "model")
     student = load_student(student_options(work.recipe), trained)
-    with Grader(benchmark.grader) as grader:
+    with open_grader(work.recipe, benchmark.grader) as grader:
         limit = f"max_tokens {benchmark.sampling.max_tokens}"
         answer_and_grade(student, examples, benchmark.sampling, grader, work.stage, limit)
 

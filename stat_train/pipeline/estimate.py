@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from stat_train.data.example import Example
 from stat_train.errors import Unfinished
+from stat_train.grading.judge import judge_requests
 from stat_train.metacognition.diagnosis import diagnose
 from stat_train.metacognition.discovery import discover
 from stat_train.metacognition.labelling import label
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.data import read_splits
+from stat_train.pipeline.judge_estimate import is_judged, judged_answers
 from stat_train.pipeline.metacognition import shown_responses, taxonomy_of
 from stat_train.pipeline.opening import open_prompts, open_teacher
 from stat_train.pipeline.rewriting import ask_for_rewrites
@@ -21,7 +23,7 @@ from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.steps import all_steps, finished
 from stat_train.pipeline.synthesis_estimate import ask_for_new_questions
 from stat_train.pipeline.validation import FILE, new_validation
-from stat_train.recipe import DISCOVER, Recipe
+from stat_train.recipe import DEVELOPMENT, DISCOVER, Recipe
 from stat_train.run import Stage
 from stat_train.student.response import Response
 from stat_train.teacher.client import Teacher
@@ -89,7 +91,7 @@ def estimate(recipe: Recipe, *, anew: bool = False) -> list[StageEstimate]:
     rows = []
     with open_teacher(recipe) as teacher:
         for step in all_steps(recipe):
-            guess = _GUESSES.get(step.name)
+            guess = _GUESSES.get(step.name) or (_verdicts if is_judged(step, recipe) else None)
             listed = step.name == "taxonomy" and recipe.taxonomy != DISCOVER
             if guess is None or listed or step.title in done:
                 continue
@@ -191,6 +193,12 @@ def _rewrites(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: 
     return ask_for_rewrites(step, recipe, done, _splits(step, recipe, done), estimator)
 
 
+def _verdicts(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
+    answers, note = judged_answers(step, recipe, _splits(step, recipe, done))
+    estimator.ask(judge_requests(open_prompts(recipe), answers), label="judging")
+    return note
+
+
 def _new_questions(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
     return ask_for_new_questions(step, recipe, done, _splits(step, recipe, done), estimator)
 
@@ -219,7 +227,8 @@ def _splits(step: Step, recipe: Recipe, done: Mapping[str, Stage]) -> dict[str, 
     of the step's round."""
     if "data" in done:
         work = Work(recipe, done["data"], done)
-        names = ["pool", "validation", *recipe.evaluation_splits]
+        development = [DEVELOPMENT] if recipe.has_development else []
+        names = ["pool", "validation", *development, *recipe.evaluation_splits]
         splits = {name: work.split(name, "data") for name in names}
     else:
         splits = read_splits(recipe)

@@ -18,6 +18,7 @@ from stat_train.metacognition.labelling import label
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.opening import (
+    billed,
     grader_files,
     open_grader,
     open_prompts,
@@ -198,13 +199,14 @@ def _find_difficult(work: Work) -> None:
     responses = read_rows(work.file("answer", "responses.jsonl"), Response)
     with open_grader(work.recipe) as grader:
         found = find_difficult(examples, responses, work.recipe.difficulty, grader)
+        usage = billed(grader.usage)
     write_jsonl(work.stage.file("difficulty.jsonl"), found)
     counts = {
         "rows_in": len(examples),
         "rows_out": len(found),
         "difficult": sum(row.difficult for row in found),
     }
-    work.stage.finish(["difficulty.jsonl"], counts=counts)
+    work.stage.finish(["difficulty.jsonl"], counts=counts, usage=usage)
 
 
 def taxonomy_of(work: Work) -> SkillTaxonomy:

@@ -2,18 +2,25 @@
 
 import os
 import sys
+from dataclasses import asdict
 from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import Any
 
 from stat_train.assets import asset
 from stat_train.grading.grader import Grader
+from stat_train.grading.judge import TeacherJudge
 from stat_train.recipe import Recipe
 from stat_train.run import content_hash
 from stat_train.student.options import StudentOptions
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.prompts import Prompts
+from stat_train.teacher.request import Usage
+from stat_train.teacher.schemas import Judge
 from stat_train.wheels import cache_folder
+
+JUDGE = Judge.task
 
 
 def open_prompts(recipe: Recipe) -> Prompts:
@@ -63,18 +70,21 @@ def student_options(recipe: Recipe) -> StudentOptions:
     return recipe.student.model_copy(update={"template": template})
 
 
-def open_grader(recipe: Recipe) -> Grader:
-    """The one judge of answers: gold, votes and evaluation."""
-    return Grader(recipe.grader)
+def open_grader(recipe: Recipe, name: str = "") -> Grader:
+    """The one judge of answers: gold, votes and evaluation; or another by `name`. `judge` is the recipe's
+    teacher."""
+    if (name or recipe.grader) != JUDGE:
+        return Grader(name or recipe.grader)
+    return Grader(JUDGE, judge=TeacherJudge(open_teacher(recipe), open_prompts(recipe)))
 
 
-def grader_files(recipe: Recipe) -> dict[str, str]:
-    """A hash of the code of a user's `module:function`, so that an edited grader judges anew."""
-    return code_of(recipe.grader)
-
-
-def code_of(grader: str) -> dict[str, str]:
-    """As `grader_files`, of a grader by name."""
+def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:
+    """A hash of the code of a user's `module:function`, or of the judge and its prompt, so that an edited
+    grader judges anew; of the recipe's grader, or of another by `name`."""
+    grader = name or recipe.grader
+    if grader == JUDGE:
+        asked = {"teacher": teacher_options(recipe).identity(), **template_hashes(recipe, JUDGE)}
+        return {"grader": content_hash(asked)}
     module, colon, _ = grader.partition(":")
     spec = PathFinder.find_spec(module.partition(".")[0], [*sys.path, os.getcwd()]) if colon else None
     if spec is None or spec.origin is None:
@@ -82,3 +92,13 @@ def code_of(grader: str) -> dict[str, str]:
     origin = Path(spec.origin)
     code = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
     return {"grader": content_hash([content_hash(path) for path in code])}
+
+
+def billed(*usages: Usage | None) -> dict[str, Any]:
+    """What a stage asked of teachers and of a judge, together; {} where nobody could be asked."""
+    asked = [asdict(usage) for usage in usages if usage is not None]
+    if not asked:
+        return {}
+    dollars = [usage["usd"] for usage in asked]
+    summed = {name: sum(usage[name] for usage in asked) for name in asked[0] if name != "usd"}
+    return summed | {"usd": None if None in dollars else sum(dollars)}

@@ -10,6 +10,7 @@ from stat_train.pipeline.data import read_splits
 from stat_train.recipe import DISCOVER, Recipe
 
 NO_RESPONSE = "(here stands the student's response)"
+NO_ANSWER = "(here stands the reference answer)"
 NO_SOLUTION = "(here stands the worked solution)"
 
 
@@ -38,6 +39,17 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
             "skills": skills,
             "items": [{"id": "q1", "question": asked.question, "response": NO_RESPONSE}],
             "max_missing": recipe.diagnosis.max_skills,
+        },
+        "judge": common
+        | {
+            "items": [
+                {
+                    "id": "q1",
+                    "question": asked.question,
+                    "reference": asked.answer or NO_ANSWER,
+                    "response": NO_RESPONSE,
+                }
+            ]
         },
         "synthesize": common | {"skill": skills[0], "references": [{"id": "r1", **pair}], "n": 2},
         "solve": common | {"questions": question},

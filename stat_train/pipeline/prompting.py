@@ -12,7 +12,7 @@ from stat_train.methods.adaptmi import AdaptMI
 from stat_train.methods.few_shot import FewShotPrompt
 from stat_train.pipeline.answers import RESPONSES, VERDICTS, grading_notes, write_answers
 from stat_train.pipeline.metacognition import taxonomy_of
-from stat_train.pipeline.opening import grader_files, open_grader, student_options
+from stat_train.pipeline.opening import billed, grader_files, open_grader, student_options
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import START, Recipe
@@ -96,6 +96,7 @@ def _answer(kind: Kind, work: Work) -> None:
     shots = {prompt.question.id: prompt.shots for prompt in prompts}
     with open_grader(recipe) as grader:
         counts = write_answers(student, questions, sampling, grader, work.stage, shots)
+        usage = billed(grader.usage)
     write_jsonl(
         work.stage.file(SHOTS),
         [
@@ -117,7 +118,7 @@ def _answer(kind: Kind, work: Work) -> None:
         "dropped": sum(prompt.dropped for prompt in prompts),
     }
     notes = [*grading_notes(counts, "evaluation.sampling.max_tokens"), *_notes(counts)]
-    work.stage.finish([RESPONSES, VERDICTS, SHOTS], counts=counts, notes=notes)
+    work.stage.finish([RESPONSES, VERDICTS, SHOTS], counts=counts, usage=usage, notes=notes)
 
 
 def _prompts(kind: Kind, work: Work) -> list[FewShotPrompt]:

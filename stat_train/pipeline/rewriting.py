@@ -16,6 +16,7 @@ from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.draws import draw_needs, draw_options, draws_of
 from stat_train.pipeline.metacognition import nothing_owed
 from stat_train.pipeline.opening import (
+    billed,
     grader_files,
     open_grader,
     open_prompts,
@@ -79,7 +80,7 @@ def _rewrite(arm: Method, work: Work) -> None:
     with open_teacher(recipe) as teacher, open_grader(recipe) as grader:
         examples = _drawn(drawn, work)
         made = rewrite(teacher, open_prompts(recipe), grader, examples, _options(recipe, arm))
-        usage = asdict(teacher.usage)
+        usage = billed(teacher.usage, grader.usage)
     nothing_owed(work, made.owed)
     pairs = with_rewrites(drawn, made.solutions, recipe.selection.rewrites(arm))
     pairs.write(work.stage.file("rows.jsonl"))

@@ -1,7 +1,6 @@
 """The step that lets the teacher write an arm's question-answer pairs."""
 
 from collections import Counter
-from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -19,6 +18,7 @@ from stat_train.pipeline.clean import clean_questions, task_needs
 from stat_train.pipeline.draws import POOL_AND_VALIDATION, difficult_places
 from stat_train.pipeline.metacognition import nothing_owed, taxonomy_of
 from stat_train.pipeline.opening import (
+    billed,
     grader_files,
     open_grader,
     open_prompts,
@@ -130,7 +130,7 @@ def _synthesize(arm: Method, work: Work) -> None:
             teacher.options.logical_name,
         )
         made = by.make(arm, wanted, questions, more)
-        usage = asdict(teacher.usage)
+        usage = billed(teacher.usage, grader.usage)
     nothing_owed(work, made.owed)
     made.pairs.write(work.stage.file("rows.jsonl"))
     write_jsonl(work.stage.file("rejected.jsonl"), made.rejected)

@@ -30,6 +30,7 @@ REQUIRED_BLOCKS: dict[type[Answer], tuple[str, ...]] = {
     schemas.ClusterSkills: ("count", "fine_skill"),
     schemas.LabelSkills: ("skill", "question"),
     schemas.Diagnose: ("skill", "question", "response"),
+    schemas.Judge: ("response", "reference"),
     schemas.Synthesize: ("skill", "reference_question", "reference_solution", "count"),
     schemas.Solve: ("question",),
     schemas.Rewrite: ("question", "solution"),

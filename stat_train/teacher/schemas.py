@@ -79,6 +79,19 @@ class Diagnose(Answer):
     answers: list[DiagnosedItem]
 
 
+class JudgedItem(Item):
+    id: str
+    reason: str
+    verdict: Literal["correct", "wrong"]
+
+
+class Judge(Answer):
+    """Whether each response gives the reference answer."""
+
+    task: ClassVar[str] = "judge"
+    answers: list[JudgedItem]
+
+
 class NewQuestion(Item):
     question: str
 

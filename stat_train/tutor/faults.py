@@ -9,7 +9,9 @@ from pydantic import Field
 from stat_train.options import Options
 
 Rate = Annotated[float, Field(ge=0, le=1)]
-Fault = Literal["wrong_labels", "off_list", "wrong_solutions", "malformed", "wrong_diagnoses"]
+Fault = Literal[
+    "wrong_labels", "off_list", "wrong_solutions", "malformed", "wrong_diagnoses", "wrong_verdicts"
+]
 
 
 class TutorFaults(Options):
@@ -20,6 +22,7 @@ class TutorFaults(Options):
     wrong_solutions: Rate = Field(0.0, description="solutions with a wrong final answer")
     malformed: Rate = Field(0.0, description="answers that are no JSON")
     wrong_diagnoses: Rate = Field(0.0, description="responses diagnosed with a skill that is not missing")
+    wrong_verdicts: Rate = Field(0.0, description="answers judged right that are wrong, and the reverse")
     seed: int = Field(0, description="another seed plants the faults elsewhere")
 
     def strikes(self, fault: Fault, *item: str) -> bool:

@@ -16,7 +16,7 @@ from stat_train.teacher.schemas import Answer
 from stat_train.tutor.blocks import RefusalError, TutorRequest, read_blocks
 from stat_train.tutor.faults import TutorFaults
 from stat_train.tutor.skill_tasks import cluster, diagnose, discover, label
-from stat_train.tutor.solution_tasks import rewrite, solve, synthesize
+from stat_train.tutor.solution_tasks import judge, rewrite, solve, synthesize
 
 MODEL = "tutor"
 MOST_CHOICES = 128
@@ -25,6 +25,7 @@ TASKS: dict[str, Callable[[TutorRequest], Answer]] = {
     "cluster_skills": cluster,
     "label_skills": label,
     "diagnose": diagnose,
+    "judge": judge,
     "synthesize": synthesize,
     "solve": solve,
     "rewrite": rewrite,

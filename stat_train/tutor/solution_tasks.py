@@ -1,11 +1,19 @@
-"""The tasks about questions and solutions: synthesize, solve, rewrite."""
+"""The tasks about questions and solutions: synthesize, solve, rewrite, judge."""
 
 from collections.abc import Iterable
 from dataclasses import replace
 from fractions import Fraction
 from random import Random
 
-from stat_train.teacher.schemas import NewQuestion, Rewrite, Solve, SolvedItem, Synthesize
+from stat_train.teacher.schemas import (
+    Judge,
+    JudgedItem,
+    NewQuestion,
+    Rewrite,
+    Solve,
+    SolvedItem,
+    Synthesize,
+)
 from stat_train.tutor.blocks import RefusalError, TutorRequest
 from stat_train.tutor.faults import drawing
 from stat_train.tutor.parse import default_parser
@@ -61,6 +69,24 @@ def rewrite(request: TutorRequest) -> Rewrite:
         text = "\n".join([*lines, f"#### {problem.answer}"])
         answers.append(SolvedItem(id=id, solution=text, answer=problem.answer))
     return Rewrite(answers=answers)
+
+
+def judge(request: TutorRequest) -> Judge:
+    """Whether each response ends with the reference's number; a question, where given, is of the domain."""
+    answers = []
+    for id, response in request.of("response").items():
+        if question := request.blocks.get("question", {}).get(id):
+            understand(id, question)
+        reference = request.beside("reference", id)
+        if (wanted := read_work(reference).answer) is None:
+            raise RefusalError(f"block {id}: the reference holds no number")
+        given = read_work(response).answer
+        right = given == wanted
+        if request.faults.strikes("wrong_verdicts", request.sample, response, reference):
+            right = not right
+        reason = f"The answer is {'none' if given is None else given}, the reference {wanted}."
+        answers.append(JudgedItem(id=id, reason=reason, verdict="correct" if right else "wrong"))
+    return Judge(answers=answers)
 
 
 def _new_questions(wanted: str, n: int, known: list[Problem], draw: Random) -> list[str]:
