@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
+from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.recipe import DISCOVER, Recipe
 
@@ -65,11 +66,14 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
     """What to run beside a recipe: its section `benchmarks`, with overrides such as `benchmarks.sampling.n=4`
     and the keys `given`. Raises UserError, one line, where that cannot be used."""
     section = recipe.benchmarks.model_dump() if recipe.benchmarks else {}
+    recipes_own = set(section.get("sources", ()))
     tree: dict[str, Any] = {BENCHMARKS: section}
     for text in overrides:
         _override(tree, text)
+    chosen = tree[BENCHMARKS]
+    sources = {**chosen.get("sources", {}), **given.get("sources", {})}
     try:
-        options = BenchmarkOptions.model_validate({**tree[BENCHMARKS], **given})
+        options = BenchmarkOptions.model_validate({**chosen, **given, "sources": sources})
         recipe.check_arms(options)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -81,7 +85,9 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
         raise UserError(f"command line: {key}: {first['msg'].removeprefix('Value error, ')}") from None
     except ValueError as error:
         raise UserError(f"command line: {error}") from None
-    return options
+    not_run = recipes_own - {read_benchmark(task).name for task in options.tasks}
+    kept = {name: place for name, place in options.sources.items() if name not in not_run}
+    return options.model_copy(update={"sources": kept})
 
 
 def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recipe:

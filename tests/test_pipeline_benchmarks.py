@@ -13,7 +13,7 @@ from stat_train.pipeline import run_recipe
 from stat_train.pipeline.estimate import estimate
 from stat_train.pipeline.steps import all_steps
 from stat_train.recipe import Recipe
-from stat_train.recipe_file import read_recipe
+from stat_train.recipe_file import read_benchmarks, read_recipe
 from stat_train.run import Stage
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
@@ -209,3 +209,13 @@ def test_a_recipes_own_source_stands(named, place: Path, cli) -> None:
     assert code == 2
     assert "task mine: the recipe reads it from elsewhere; change benchmarks.sources there" in said
     assert read_recipe(recipe, chosen).benchmarks.tasks == (str(place / "mine.yaml"),)
+
+
+def test_the_recipes_sources_serve_the_command_and_those_of_others_are_passed_over(place: Path) -> None:
+    section = "benchmarks={tasks: [amc23, aime24], sources: {amc23: a.jsonl, aime24: b.jsonl}}"
+    recipe = recipe_of(place, section)
+    given = {"tasks": ["amc23", "aime25"], "sources": {"aime25": "c.jsonl"}}
+    assert read_benchmarks(recipe, [], given).sources == {"amc23": "a.jsonl", "aime25": "c.jsonl"}
+    elsewhere = read_benchmarks(recipe, ["benchmarks.sources.amc23=d.jsonl"], {"arms": ["start"]})
+    assert elsewhere.sources == {"amc23": "d.jsonl", "aime24": "b.jsonl"}
+    assert recipe.benchmarks.sources["amc23"] == "a.jsonl"
