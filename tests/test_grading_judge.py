@@ -16,6 +16,7 @@ from stat_train.grading.grader import Grader
 from stat_train.grading.judge import TeacherJudge
 from stat_train.pipeline import run_recipe
 from stat_train.pipeline.estimate import estimate
+from stat_train.pipeline.exporting import export_tasks
 from stat_train.pipeline.opening import grader_files
 from stat_train.recipe_file import read_recipe
 from stat_train.student.response import Response
@@ -140,6 +141,11 @@ def test_gold_answers_are_not_paid_for() -> None:
     rows = [Example("a", CAPITAL, answer="Paris"), Example("b", CAPITAL)]
     assert [bad.id for bad in judge(teacher).check_gold(rows)] == ["b"]
     assert teacher.asked == []
+
+
+def test_tasks_that_would_have_to_ask_the_teacher_are_not_exported(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="grader 'judge': the exported tasks cannot ask the teacher"):
+        export_tasks(read_recipe(SMOKE, ["grader=judge"]), "lm-eval", tmp_path)
 
 
 def test_a_recipe_is_judged_by_its_teacher(

@@ -3,10 +3,11 @@
 from pathlib import Path
 from typing import Literal
 
+from stat_train.errors import UserError
 from stat_train.evaluation.export import Export, Messages, export_rows
 from stat_train.evaluation.lighteval_export import write_lighteval
 from stat_train.evaluation.lm_eval_export import write_lm_eval
-from stat_train.pipeline.opening import student_options
+from stat_train.pipeline.opening import JUDGE, student_options
 from stat_train.pipeline.runner import run_recipe
 from stat_train.pipeline.step import Work
 from stat_train.recipe import Recipe
@@ -20,8 +21,13 @@ def export_tasks(recipe: Recipe, harness: Harness, folder: Path) -> Export:
     """Write a task for each evaluation split and one for each skill in it into `folder`.
 
     Runs what labels the splits first, where `evaluation.per_skill` asks for it. The prompts are those that
-    the student is trained and scored with.
+    the student is trained and scored with. Raises UserError for a recipe that its teacher judges.
     """
+    if recipe.grader == JUDGE:
+        raise UserError(
+            f"{recipe.name}: grader 'judge': the exported tasks cannot ask the teacher; export with another "
+            "grader=, or evaluate here"
+        )
     title = "label" if recipe.evaluation.per_skill else "data"
     stages = run_recipe(recipe, title)
     work = Work(recipe, stages[title], stages)
