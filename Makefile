@@ -9,7 +9,7 @@ STAT := $(VENV)/bin/stat-train
 comma := ,
 ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft evaluate benchmark warmup adaptmi arms pilot pilot-variations check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate benchmark warmup adaptmi arms pilot pilot-variations check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,8 +53,10 @@ rewrite: setup ## let the teacher reword the solutions of the arms that train on
 synthesize: setup ## let the teacher write the pairs of the arms of new questions
 select: setup ## draw the training set of each arm
 sft: setup ## train the student on each of them
+grpo: RECIPE = recipes/grpo.yaml
+grpo: setup ## train the arms of RECIPE further by GRPO (default: recipes/grpo.yaml)
 evaluate: setup ## score the start and each arm
-label answer audit agreement diagnose profile rewrite synthesize select sft evaluate:
+label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate:
 	$(STAT) $@ $(RECIPE) $(SET)
 
 benchmark: setup ## score RECIPE's arms, or a model, on benchmarks: TASKS=amc23,my_task.yaml

@@ -24,6 +24,7 @@ STAGES = {
     "synthesize": "Let the teacher write the pairs of the arms of new questions.",
     "select": "Draw the training set of each arm.",
     "sft": "Train the student on each arm's set.",
+    "grpo": "Train the arms further by GRPO on their own verified answers.",
     "evaluate": "Score the start and each arm on the evaluation splits.",
 }
 

@@ -18,6 +18,7 @@ from stat_train.methods.options import AdaptMIOptions, SelectionOptions
 from stat_train.options import Options
 from stat_train.student.options import Sampling, StudentOptions
 from stat_train.teacher.options import TeacherOptions
+from stat_train.training.grpo_options import GRPOOptions
 from stat_train.training.options import SFTOptions
 from stat_train.tutor.faults import TutorFaults
 
@@ -40,7 +41,10 @@ METHODS: tuple[Method, ...] = ("stat-sel", "stat-syn")
 """The arms that follow the profile; the others are their controls."""
 SYNTHESIZED: tuple[Method, ...] = ("embed-syn", "llm2llm", "stat-syn")
 """The arms whose questions the teacher writes."""
-SEEDED = (("tutor",), ("sampling",), ("sft",), ("evaluation", "sampling"))
+SEEDED = (("tutor",), ("sampling",), ("sft",), ("grpo",), ("evaluation", "sampling"))
+OPTIONAL = ("tutor", "grpo")
+"""Sections whose absence means something."""
+GRPO_SUFFIX = "+grpo"
 
 
 class TutorOptions(Options):
@@ -150,6 +154,24 @@ def round_arm(arm: str, number: int) -> str:
     return arm if number == 1 else f"{arm}-round-{number}"
 
 
+class GRPOSection(GRPOOptions):
+    """GRPO on the pool's questions after the arms' SFT: a training, and scores, for each of `arms`."""
+
+    arms: tuple[str, ...] | None = Field(
+        None, description="of `arms`, later rounds, and `start`; none: `start` and all of `arms`"
+    )
+
+
+def grpo_arm(arm: str) -> str:
+    """What `arm` is called after GRPO."""
+    return f"{arm}{GRPO_SUFFIX}"
+
+
+def trained_by(arm: str) -> str:
+    """The title of the stage that trained `arm`, which is not `start`."""
+    return f"grpo {arm.removesuffix(GRPO_SUFFIX)}" if arm.endswith(GRPO_SUFFIX) else f"sft {arm}"
+
+
 class Recipe(Options):
     """What a run does. Exactly one of `data` (a user's files) and `tutor` (the embedded domain) is given.
 
@@ -180,6 +202,7 @@ class Recipe(Options):
     arms: tuple[Method, ...] = ("random", "stat-sel")
     sft: SFTOptions = SFTOptions()
     rounds: RoundsOptions | None = Field(None, description="none: one round")
+    grpo: GRPOSection | None = Field(None, description="none: no GRPO")
     evaluation: EvaluationOptions = EvaluationOptions()
     benchmarks: BenchmarkOptions | None = Field(
         None, description="scored beside the evaluation splits; no pool question may stand in them"
@@ -220,9 +243,10 @@ class Recipe(Options):
                 "sft.learning_rate has several rates, which are compared on a development split: give "
                 "data.development, or one rate"
             )
-        if self.arms and (self.student.engine == "server" or self.student.base_url):
+        if (self.arms or self.grpo) and (self.student.engine == "server" or self.student.base_url):
             raise ValueError(
-                "a student behind a server cannot be trained here; set `arms: []` to diagnose it"
+                "a student behind a server cannot be trained here; set `arms: []` (and leave out `grpo:`) to "
+                "diagnose it"
             )
         return self
 
@@ -249,9 +273,19 @@ class Recipe(Options):
 
     def check_arms(self, benchmarks: BenchmarkOptions) -> None:
         """ValueError where benchmarks are to be run on an arm that is not there."""
-        there = (START, *self.trained_arms)
+        there = self.scored_arms
         if unknown := sorted(set(benchmarks.arms or ()) - set(there)):
             raise ValueError(f"benchmarks.arms: no arm {unknown[0]!r}; the arms are {', '.join(there)}")
+
+    @model_validator(mode="after")
+    def _grpo_fits(self) -> Self:
+        known = (START, *self.trained_arms)
+        for place, arm in enumerate(self.grpo_bases):
+            if arm not in known:
+                raise ValueError(f"grpo.arms: {arm} is not trained; choose of {', '.join(known)}")
+            if arm in self.grpo_bases[:place]:
+                raise ValueError(f"grpo.arms names {arm} twice; name each once")
+        return self
 
     @property
     def near_rules(self) -> DecontaminationOptions:
@@ -271,8 +305,23 @@ class Recipe(Options):
         """All that is trained and scored: the arms, then the later rounds."""
         return (*self.arms, *(self.rounds.later_arms if self.rounds else ()))
 
+    @property
+    def grpo_bases(self) -> tuple[str, ...]:
+        """The arms that GRPO trains further."""
+        if self.grpo is None:
+            return ()
+        return (START, *self.arms) if self.grpo.arms is None else self.grpo.arms
+
+    @property
+    def scored_arms(self) -> tuple[str, ...]:
+        """All that is scored: the start, what is trained, and what GRPO made of them."""
+        return (START, *self.trained_arms, *map(grpo_arm, self.grpo_bases))
+
     def trained_from(self, arm: str) -> str:
-        """The arm whose weights the training of `arm` began with: the start, or the round before."""
+        """The arm whose weights the training of `arm` began with: the start, the round before, or for GRPO
+        the arm that it trained further."""
+        if arm.endswith(GRPO_SUFFIX):
+            return arm.removesuffix(GRPO_SUFFIX)
         if self.rounds and self.rounds.train_from == "last":
             for number in range(2, self.rounds.n + 1):
                 if arm == round_arm(self.rounds.arm, number):
@@ -300,12 +349,12 @@ class Recipe(Options):
 
 
 def _with_default(tree: dict[str, Any], path: tuple[str, ...], value: Any) -> dict[str, Any]:
-    """`tree` with `value` at `path` unless something is there; sections that are absent are made,
-    but `tutor`, whose absence means something."""
+    """`tree` with `value` at `path` unless something is there; sections that are absent are made, but those
+    whose absence means something."""
     first, *rest = path
     if not rest:
         return {first: value} | tree
-    if first == "tutor" and first not in tree:
+    if first in OPTIONAL and tree.get(first) is None:
         return tree
     section = tree.get(first) or {}
     if not isinstance(section, dict):

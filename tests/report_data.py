@@ -57,6 +57,7 @@ def raw_results() -> dict[str, Any]:
             profile_row("ratio", 15, 20),
         ],
         "rounds": [],
+        "grpo": [],
         "timings": {"label": 4.0, "sft-random": 75.2},
         "versions": {"torch": "2.13.0"},
         "seed": 3,

@@ -9,7 +9,7 @@ from stat_train.pipeline.clean import clean_questions, task_needs
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.selection import planned_size
 from stat_train.pipeline.step import Sizes, Step, Work
-from stat_train.recipe import DEVELOPMENT, START, Method, Recipe
+from stat_train.recipe import DEVELOPMENT, START, Method, Recipe, trained_by
 from stat_train.run import Stage
 from stat_train.student.load import load_student, model_folder, student_prompt
 from stat_train.training.options import SFTOptions
@@ -36,7 +36,7 @@ def sft_step(recipe: Recipe, arm: Method, rate: float | None = None) -> Step:
 
 def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
     """The student's answers to one split, before (`start`) or after a training, and the verdicts."""
-    trained: dict[str, tuple[str, ...]] = {} if arm == START else {f"sft {arm}": ()}
+    trained: dict[str, tuple[str, ...]] = {} if arm == START else {trained_by(arm): ()}
     return Step(
         "evaluate",
         partial(_evaluate, arm, split),
@@ -70,7 +70,7 @@ def _train(arm: Method, options: SFTOptions, work: Work) -> None:
 
 def _evaluate(arm: str, split: str, work: Work) -> None:
     recipe, examples = work.recipe, work.split(split, "data")
-    trained = None if arm == START else work.file(f"sft {arm}", "model")
+    trained = None if arm == START else work.file(trained_by(arm), "model")
     student = load_student(student_options(recipe), trained)
     sampling, limit = recipe.evaluation.sampling, "evaluation.sampling.max_tokens"
     with open_grader(recipe) as grader:

@@ -10,7 +10,7 @@ from stat_train.evaluation.paired import holm, paired
 from stat_train.evaluation.scores import Group, Scores, score
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.step import Work
-from stat_train.recipe import START
+from stat_train.recipe import GRPO_SUFFIX
 from stat_train.report.benchmarks import ArmsCompared, Figure, Overlap, TaskResult, TaskScore
 from stat_train.student.response import Response
 
@@ -80,9 +80,14 @@ def _figure(its: Scores | Group) -> Figure:
     return Figure(value=its.accuracy, ci95=its.ci95, n=its.n)
 
 
+def asks_pool(arms: Sequence[str]) -> bool:
+    """Whether one of these arms was trained by GRPO, on the questions of the pool."""
+    return any(arm.endswith(GRPO_SUFFIX) for arm in arms)
+
+
 def overlaps(name: str, examples: list[Example], arms: Sequence[str], work: Work) -> Iterator[Overlap]:
     """Questions of a benchmark that an arm was trained on, or that its profile was made from."""
-    trained = [arm for arm in arms if arm != START]
+    trained = [arm for arm in arms if arm in work.recipe.trained_arms]
     others: Mapping[str, Sequence[Example]] = {
         f"the training set of {arm}": [
             Example(row.id, row.question)
@@ -90,6 +95,8 @@ def overlaps(name: str, examples: list[Example], arms: Sequence[str], work: Work
         ]
         for arm in trained
     } | ({"the validation split": work.split("validation", "data")} if trained else {})
+    if asks_pool(arms):
+        others = {**others, "the pool, whose questions GRPO asks": work.split("pool")}
     for other, rows in others.items():
         hits = remove_contaminated(examples, {other: rows}, NEAR).hits
         exact = sum(hit.rule == "exact" for hit in hits)

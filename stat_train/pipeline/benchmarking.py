@@ -12,7 +12,7 @@ from stat_train.data.writing import write_examples
 from stat_train.evaluation.benchmark import Benchmark, read_questions
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.pipeline.answers import RESPONSES, VERDICTS, answer_and_grade, read_verdicts
-from stat_train.pipeline.benchmark_scores import overlaps, task_result
+from stat_train.pipeline.benchmark_scores import asks_pool, overlaps, task_result
 from stat_train.pipeline.clean import task_title
 from stat_train.pipeline.metacognition import label_step
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
@@ -20,7 +20,7 @@ from stat_train.pipeline.reporting import comparisons
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.versions import versions
-from stat_train.recipe import START, Recipe
+from stat_train.recipe import START, Recipe, trained_by
 from stat_train.report.benchmark_page import page
 from stat_train.report.benchmarks import Benchmarks, Overlap
 from stat_train.run import content_hash
@@ -45,10 +45,11 @@ def benchmark_steps(recipe: Recipe, options: BenchmarkOptions) -> list[Step]:
     benchmarks, arms = options.benchmarks(recipe.seed), chosen_arms(recipe, options)
     labelled = [_label_step(recipe, its) for its in benchmarks] if options.per_skill else []
     answered = [_answer_step(recipe, arm, its, options.questions) for its in benchmarks for arm in arms]
-    trained = [arm for arm in arms if arm != START]
+    trained = [arm for arm in arms if arm in recipe.trained_arms]
     needs: dict[str, tuple[str, ...]] = {step.title: () for step in (*labelled, *answered)}
     needs |= {task_title(its.name): () for its in benchmarks}
     needs |= {f"select {arm}": ("rows.jsonl",) for arm in trained}
+    needs |= {"label": ("pool.jsonl",)} if asks_pool(arms) else {}
     summary = Step(
         SUMMARY,
         partial(_summarise, benchmarks, options),
@@ -66,8 +67,7 @@ def benchmark_steps(recipe: Recipe, options: BenchmarkOptions) -> list[Step]:
 
 def chosen_arms(recipe: Recipe, options: BenchmarkOptions) -> list[str]:
     """The arms to score, the start first, then as they are trained."""
-    there = (START, *recipe.trained_arms)
-    return [arm for arm in there if options.arms is None or arm in options.arms]
+    return [arm for arm in recipe.scored_arms if options.arms is None or arm in options.arms]
 
 
 def _task_step(recipe: Recipe, benchmark: Benchmark, source: str) -> Step:
@@ -87,7 +87,7 @@ def _task_step(recipe: Recipe, benchmark: Benchmark, source: str) -> Step:
 
 
 def _answer_step(recipe: Recipe, arm: str, benchmark: Benchmark, most: int | None) -> Step:
-    trained: dict[str, tuple[str, ...]] = {} if arm == START else {f"sft {arm}": ()}
+    trained: dict[str, tuple[str, ...]] = {} if arm == START else {trained_by(arm): ()}
     known = [n for n in (most, benchmark.rows) if n]
     asked = f"{min(known):,} questions" if known else "its questions"
     return Step(
@@ -131,7 +131,7 @@ def _read(benchmark: Benchmark, source: str, work: Work) -> None:
 
 def _answer(arm: str, benchmark: Benchmark, most: int | None, work: Work) -> None:
     examples = _questions(benchmark, most, work)
-    trained = None if arm == START else work.file(f"sft {arm}", "model")
+    trained = None if arm == START else work.file(trained_by(arm), "model")
     student = load_student(student_options(work.recipe), trained)
     with open_grader(work.recipe, benchmark.grader) as grader:
         limit = f"max_tokens {benchmark.sampling.max_tokens}"

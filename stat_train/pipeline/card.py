@@ -10,11 +10,12 @@ from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
 from stat_train.intervals import wilson
 from stat_train.pipeline.versions import versions
-from stat_train.recipe import START, Recipe
+from stat_train.recipe import GRPO_SUFFIX, START, Recipe, trained_by
 from stat_train.report.card import CardScore, ModelCard
 from stat_train.run import Stage
 from stat_train.student.fingerprint import CACHE
-from stat_train.training.sft import DONE
+from stat_train.training.folder import DONE
+from stat_train.training.rollouts import ROLLOUTS
 
 CARD = "README.md"
 READ = {"profile": "Missing-Skill-Profile", "label": "labelled pool and validation split"}
@@ -23,10 +24,11 @@ READ = {"profile": "Missing-Skill-Profile", "label": "labelled pool and validati
 def write_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> Path:
     """Write README.md into the model folder of `arm`, from the finished stages `given`, by title.
 
-    `sft ARM`, `select ARM` and `student` must be among them; what else is there (the profile, the
-    evaluations) is told too. The card is no output of its stage, so that scores can be added later.
+    The stage that trained it, `select ARM` and `student` must be among them; what else is there (the
+    profile, the evaluations) is told too. The card is no output of its stage, so that scores can be added
+    later.
     """
-    path = given[f"sft {arm}"].file("model") / CARD
+    path = given[trained_by(arm)].file("model") / CARD
     with atomic_file(path) as file:
         file.write(model_card(recipe, arm, given).markdown().encode())
     return path
@@ -34,10 +36,10 @@ def write_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> Path:
 
 def model_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> ModelCard:
     """What the finished stages say about the model of `arm`."""
-    select = _manifest(given[f"select {arm}"])
-    training = json.loads((given[f"sft {arm}"].file("model") / DONE).read_text())
+    select = given.get(f"select {_selected(arm)}")
+    training = json.loads((given[trained_by(arm)].file("model") / DONE).read_text())
     [student] = read_jsonl(given["student"].file("student.jsonl"))
-    counts = select["counts"]
+    counts, notes = (_manifest(select)["counts"], _manifest(select)["notes"]) if select else ({}, [])
     return ModelCard(
         name=recipe.name,
         arm=arm,
@@ -45,8 +47,9 @@ def model_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> ModelCar
         base_id=_hub_id(recipe),
         teacher=recipe.teacher.logical_name,
         data=_data(recipe),
-        pairs=counts["pairs"],
-        unique_questions=counts["unique"],
+        pairs=counts.get("pairs", 0),
+        unique_questions=counts.get("unique", 0),
+        further=_further(recipe, arm, given),
         per_skill=counts.get("per_skill", {}),
         hashes=_hashes(arm, given, student["fingerprint"]),
         prompts={
@@ -55,7 +58,7 @@ def model_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> ModelCar
         options=_used(training["options"]),
         steps=training["steps"],
         scores=list(_scores(arm, given)),
-        notes=[*select["notes"], *_manifest(given[f"sft {arm}"])["notes"]],
+        notes=[*notes, *_manifest(given[trained_by(arm)])["notes"]],
         versions=dict(versions()),
     )
 
@@ -69,7 +72,7 @@ def push(recipe: Recipe, arm: str, repo_id: str, given: Mapping[str, Stage], pub
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
 
-    if f"sft {arm}" not in given:
+    if trained_by(arm) not in given:
         raise UserError(f"{recipe.name}: {arm} is not trained with these options; run the recipe first")
     folder = write_card(recipe, arm, given).parent
     api = HfApi()
@@ -78,7 +81,7 @@ def push(recipe: Recipe, arm: str, repo_id: str, given: Mapping[str, Stage], pub
         api.upload_folder(
             repo_id=repo_id,
             folder_path=folder,
-            ignore_patterns=[CACHE],
+            ignore_patterns=[CACHE, ROLLOUTS],
             commit_message=f"{recipe.name}: {arm}",
         )
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
@@ -90,14 +93,32 @@ def push(recipe: Recipe, arm: str, repo_id: str, given: Mapping[str, Stage], pub
     return str(url)
 
 
+def _selected(arm: str) -> str:
+    """The arm whose training set `arm` was trained on, first of all."""
+    return arm.removesuffix(GRPO_SUFFIX)
+
+
+def _further(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> str:
+    if not arm.endswith(GRPO_SUFFIX):
+        return ""
+    counts = _manifest(given[trained_by(arm)])["counts"]
+    return (
+        f"from the weights of {recipe.trained_from(arm)}, {counts['batches']:,} batches, "
+        f"{counts['answers']:,} of its own answers to questions of the pool, rewarded where verified"
+    )
+
+
 def _used(options: dict[str, Any]) -> dict[str, Any]:
     return {k: v for k, v in options.items() if k != "lora" or options["method"] != "full"}
 
 
 def _hashes(arm: str, given: Mapping[str, Stage], fingerprint: str) -> dict[str, str]:
     """sha256 of what the model came from; the selection's manifest names the profile it read."""
-    read = _manifest(given[f"select {arm}"])["inputs"]
-    found = {"base model (sha256)": fingerprint, "training set (sha256)": given[f"select {arm}"].hash}
+    found, select = {"base model (sha256)": fingerprint}, given.get(f"select {_selected(arm)}")
+    if select is None:
+        return found
+    read = _manifest(select)["inputs"]
+    found["training set (sha256)"] = select.hash
     for title, digest in read.items():
         name, *of_round = title.split()
         if name in READ:

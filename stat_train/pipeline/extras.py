@@ -12,7 +12,7 @@ from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.selection import source_of
 from stat_train.pipeline.step import Work
 from stat_train.pipeline.sweep import RATES, trial
-from stat_train.recipe import DEVELOPMENT, METHODS, SYNTHESIZED, Recipe
+from stat_train.recipe import DEVELOPMENT, GRPO_SUFFIX, METHODS, SYNTHESIZED, Recipe
 from stat_train.report.extras import (
     DiagnosisExample,
     Extras,
@@ -72,13 +72,16 @@ def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[st
     """
     if not recipe.has_development:
         return
-    for arm in recipe.trained_arms:
+    for arm in recipe.scored_arms[1:]:
         start = accuracy(given[f"evaluate {recipe.trained_from(arm)}-{DEVELOPMENT}"])
         after = accuracy(given[f"evaluate {arm}-{DEVELOPMENT}"])
         if after < start:
+            mend = "lower sft.learning_rate or sft.epochs, or enlarge the set"
+            if arm.endswith(GRPO_SUFFIX):
+                mend = "lower grpo.learning_rate, or set grpo.beta"
             yield (
                 f"training on {arm} ended below its start: {after:.1%} on the development split, {start:.1%} "
-                "before; lower sft.learning_rate or sft.epochs, or enlarge the set"
+                f"before; {mend}"
             )
 
 

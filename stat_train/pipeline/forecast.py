@@ -9,8 +9,10 @@ from stat_train.pipeline.runner import plan
 from stat_train.pipeline.stand_ins import plannable
 from stat_train.recipe import Recipe
 from stat_train.student.load import folder_here
+from stat_train.training.grpo_memory import as_sft, cache_bytes, reference_bytes
+from stat_train.training.grpo_options import GRPOOptions
 from stat_train.training.launch import settings
-from stat_train.training.memory import MemoryEstimate, estimate_memory, processes, read_shape
+from stat_train.training.memory import MemoryEstimate, Shape, estimate_memory, processes, read_shape
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,6 +36,10 @@ def forecast(recipe: Recipe, up_to: str | None, console: "Console") -> None:
             console.print()
             for line in memory_lines(recipe):
                 _say(console, line)
+        if recipe.grpo and any(title.startswith("grpo ") and state != "current" for title, state, _ in steps):
+            console.print()
+            for line in grpo_memory_lines(recipe, recipe.grpo):
+                _say(console, line)
         if up_to is None and (rows := estimate(planned)):
             console.print()
             print_estimate(rows, recipe.teacher.model, console)
@@ -45,16 +51,13 @@ def _say(console: "Console", line: str) -> None:
 
 def memory_lines(recipe: Recipe) -> Iterator[str]:
     """The memory that a training of the recipe takes, an estimate, as lines of text."""
-    options, folder = recipe.sft, folder_here(recipe.student)
+    options = recipe.sft
     number, spread = processes(settings(options.accelerate)) if options.accelerate else (1, 1)
     try:
-        shape = read_shape(folder) if folder else None
+        shape, stated = _student(recipe)
     except ImportError:
         yield "Memory of a training: unknown without the extra 'train'; pip install 'stat-train[train]'"
         return
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder}: its config.json cannot be used ({str(error).splitlines()[0]})") from error
-    stated = None if recipe.student.parameters is None else round(recipe.student.parameters)
     found = estimate_memory(options, shape, stated, number, spread)
     if found.parameters is None:
         yield (
@@ -63,6 +66,39 @@ def memory_lines(recipe: Recipe) -> Iterator[str]:
         )
         return
     yield from _lines(found, recipe, number, spread)
+
+
+def grpo_memory_lines(recipe: Recipe, options: GRPOOptions) -> Iterator[str]:
+    """The memory that a GRPO training takes: that of an update, and that of answering a batch."""
+    try:
+        shape, stated = _student(recipe)
+    except ImportError:
+        return  # said of the training on pairs
+    found = estimate_memory(as_sft(options), shape, stated)
+    if found.parameters is None:
+        return
+    yield (
+        f"Memory of GRPO ({options.method}), an estimate: weights {_gigabytes(found.weights)}, gradients "
+        f"{_gigabytes(found.gradients)}, optimizer {_gigabytes(found.optimizer)}, activations of at most "
+        f"{found.tokens:,} tokens {_gigabytes(found.activations)}"
+    )
+    if copy := reference_bytes(options, found):
+        yield f"  the starting weights, for beta {options.beta:g}: {_gigabytes(copy)}"
+    if options.engine == "transformers":
+        size = cache_bytes(options, shape)
+        yield f"  answering {options.answers:,} prompts at once: keys and values {_gigabytes(size)}"
+    elif options.engine == "vllm_colocate":
+        yield f"  vLLM takes {options.vllm_memory:.0%} of the GPU for its own weights, keys and values"
+
+
+def _student(recipe: Recipe) -> tuple[Shape | None, int | None]:
+    """The student's shape where its config.json is here, and the number of parameters that is stated."""
+    folder = folder_here(recipe.student)
+    try:
+        shape = read_shape(folder) if folder else None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder}: its config.json cannot be used ({str(error).splitlines()[0]})") from error
+    return shape, None if recipe.student.parameters is None else round(recipe.student.parameters)
 
 
 def _lines(found: MemoryEstimate, recipe: Recipe, number: int, spread: int) -> Iterator[str]:

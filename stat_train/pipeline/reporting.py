@@ -11,15 +11,17 @@ from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.pipeline.answers import VERDICTS, read_verdicts
 from stat_train.pipeline.card import write_card
 from stat_train.pipeline.extras import extras_of
+from stat_train.pipeline.grpo_results import grpo_comparisons, grpo_trainings
 from stat_train.pipeline.round_results import rounds_of
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.versions import versions
 from stat_train.recipe import METHODS, START, Recipe, round_arm
-from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
+from stat_train.report.page import GRPO_PICTURE, PROFILE_PICTURE, SKILLS_PICTURE, write_report
 from stat_train.report.results import Paired, ProfileRow, Results, SkillScore, SplitScore
 
 RESULTS, EXTRAS, PAGE = "results.json", "extras.json", "report.md"
-SHOWN = (RESULTS, PAGE, PROFILE_PICTURE, SKILLS_PICTURE)
+PICTURES = (PROFILE_PICTURE, SKILLS_PICTURE, GRPO_PICTURE)
+SHOWN = (RESULTS, PAGE, *PICTURES)
 
 
 def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
@@ -30,7 +32,12 @@ def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
         lambda sizes: ", ".join(SHOWN[:2]),
         needs={step.title: () for step in steps},
         version=3,
-        options={"seed": recipe.seed, "name": recipe.name, "arms": list(recipe.arms)},
+        options={
+            "seed": recipe.seed,
+            "name": recipe.name,
+            "arms": list(recipe.arms),
+            **({"grpo": list(recipe.grpo_bases)} if recipe.grpo else {}),
+        },
     )
 
 
@@ -40,15 +47,15 @@ def _report(work: Work) -> None:
     with atomic_file(work.stage.file(EXTRAS)) as file:
         file.write(extras.model_dump_json(indent=1).encode())
     write_report(work.stage.path, results, extras)
-    for arm in work.recipe.trained_arms:
+    for arm in work.recipe.scored_arms[1:]:
         write_card(work.recipe, arm, work.given)
-    drawn = [name for name in (PROFILE_PICTURE, SKILLS_PICTURE) if work.stage.file(name).exists()]
+    drawn = [name for name in PICTURES if work.stage.file(name).exists()]
     work.stage.finish([RESULTS, EXTRAS, PAGE, *drawn], notes=extras.warnings)
 
 
 def _results(work: Work) -> Results:
     recipe = work.recipe
-    arms = (START, *recipe.trained_arms)
+    arms = recipe.scored_arms
     scores = {arm: {split: _scores(work, arm, split) for split in recipe.evaluation_splits} for arm in arms}
     profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
     return Results(
@@ -63,6 +70,7 @@ def _results(work: Work) -> Results:
         ],
         profile=[ProfileRow(**row) for row in profile.rows()],
         rounds=list(rounds_of(work)),
+        grpo=list(grpo_trainings(work)),
         timings={title: stage.manifest["seconds"] for title, stage in work.given.items() if stage.manifest},
         versions={"python": platform.python_version()} | dict(versions()),
         seed=recipe.seed,
@@ -110,7 +118,7 @@ def _paired(arm: str, against: str, split: str, scores: Mapping[str, Mapping[str
 
 def comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Every arm against the start, each method against the arms before it in this order: its controls,
-    then STAT-Sel, then STAT-Syn; and each round against the one before."""
+    then STAT-Sel, then STAT-Syn; each round against the one before; and the arms after GRPO."""
     yield from ((arm, START) for arm in recipe.trained_arms)
     methods = [arm for arm in METHODS if arm in recipe.arms]
     controls = [arm for arm in recipe.arms if arm not in METHODS]
@@ -120,3 +128,4 @@ def comparisons(recipe: Recipe) -> Iterator[tuple[str, str]]:
         named = [round_arm(rounds.arm, number) for number in range(1, rounds.n + 1)]
         yield from zip(named[1:], named, strict=False)
         yield from ((named[-1], arm) for arm in rounds.later_arms if arm not in named)
+    yield from grpo_comparisons(recipe)

@@ -46,9 +46,10 @@ def run_recipe(
 
 
 def _to_retry(stage: Stage, recipe: Recipe) -> bool:
-    """Whether its quarantined rows are to be asked once more."""
+    """Whether its quarantined rows are to be asked of the teacher once more."""
     counts = stage.manifest["counts"] if stage.manifest else {}
-    return recipe.teacher.retry_quarantined and bool(counts.get("quarantined"))
+    asked = stage.name != "grpo"  # whose quarantined rows have a gold answer that no teacher would mend
+    return recipe.teacher.retry_quarantined and asked and bool(counts.get("quarantined"))
 
 
 def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> None:

@@ -8,6 +8,7 @@ from stat_train.pipeline.asides import agreement_step, audit_step
 from stat_train.pipeline.benchmarking import benchmark_steps, task_steps
 from stat_train.pipeline.data import data_step, student_step
 from stat_train.pipeline.embedding import EMBEDDED_ARMS, embed_step
+from stat_train.pipeline.grpo import grpo_steps
 from stat_train.pipeline.metacognition import (
     answer_step,
     diagnose_step,
@@ -29,7 +30,7 @@ from stat_train.run import Run, Stage
 
 def all_steps(recipe: Recipe) -> list[Step]:
     """From data to evidence, as a reader would list it."""
-    steps = [*_first_round(recipe), *later_steps(recipe, _first_round)]
+    steps = [*_first_round(recipe), *later_steps(recipe, _first_round), *grpo_steps(recipe)]
     if recipe.benchmarks:
         steps = [*task_steps(recipe, recipe.benchmarks), *steps, *benchmark_steps(recipe, recipe.benchmarks)]
     return [*steps, report_step(recipe, steps)]
@@ -112,6 +113,7 @@ def steps_up_to(recipe: Recipe, name: str | None, beside: BenchmarkOptions | Non
     if not wanted:
         why = {
             "synthesize": f"no arm of {', '.join(SYNTHESIZED)}",
+            "grpo": "it has no section `grpo:`",
             "rewrite": "no arm augment, and selection.answers is 1",
         }.get(name, "`arms` is empty")
         raise UserError(f"{recipe.name}: nothing to {name}: {why}")

@@ -26,7 +26,8 @@ class ModelCard(BaseModel):
     """What a model folder says about itself; what is empty is left out.
 
     `base` names the model it was trained from, `base_id` is its hub id if it has one; `hashes` are sha256
-    (hex) by what they are of; `prompts` those of the teacher's templates, by task.
+    (hex) by what they are of; `prompts` those of the teacher's templates, by task. `further` tells of a
+    training by GRPO after that on the pairs; `options` and `steps` are then its own.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -37,8 +38,9 @@ class ModelCard(BaseModel):
     base_id: str = ""
     teacher: str = ""
     data: str = ""
-    pairs: int
-    unique_questions: int
+    pairs: int = 0
+    unique_questions: int = 0
+    further: str = ""
     per_skill: dict[str, int] = {}
     hashes: dict[str, str] = {}
     prompts: dict[str, str] = {}
@@ -61,10 +63,11 @@ class ModelCard(BaseModel):
         )
         yield from self._scored()
         yield "## Where it comes from"
-        size = f"{self.pairs:,} pairs, {self.unique_questions:,} different questions"
+        size = f"{code(self.arm)}, {self.pairs:,} pairs, {self.unique_questions:,} different questions"
         facts = {
             "base model": prose(self.base),
-            "training set": f"{code(self.arm)}, {size}",
+            "training set": size if self.pairs else "",
+            "GRPO": prose(self.further),
             "drawn from": prose(self.data),
             "teacher": prose(self.teacher),
         }
@@ -108,7 +111,8 @@ class ModelCard(BaseModel):
 
 def _metadata(card: ModelCard) -> str:
     base = [f"base_model: {json.dumps(card.base_id)}"] if card.base_id else []
-    rest = ["library_name: transformers", "pipeline_tag: text-generation", "tags: [stat-train, sft]"]
+    tags = "stat-train, grpo" if card.further else "stat-train, sft"
+    rest = ["library_name: transformers", "pipeline_tag: text-generation", f"tags: [{tags}]"]
     return "\n".join(["---", *base, *rest, "---"])
 
 

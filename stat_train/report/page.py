@@ -6,6 +6,9 @@ from pathlib import Path
 from stat_train.data.atomic import atomic_file
 from stat_train.report import pictures
 from stat_train.report.extras import Extras
+from stat_train.report.grpo_page import grpo_sections
+from stat_train.report.grpo_picture import grpo_picture
+from stat_train.report.grpo_wording import grpo_arms
 from stat_train.report.markdown import bullets, code, fence, prose, table
 from stat_train.report.reading import (
     cut_off,
@@ -42,6 +45,7 @@ from stat_train.report.yields import EXPLANATION, HEADERS, yield_rows
 
 PROFILE_PICTURE = "report-profile.png"
 SKILLS_PICTURE = "report-skills.png"
+GRPO_PICTURE = "report-grpo.png"
 ARMS = {
     "start": "the student before training",
     "random": "pairs drawn at random from the pool",
@@ -76,6 +80,8 @@ def _draw(folder: Path, results: Results) -> None:
     if split := _split_of_skills(results):
         picture = pictures.skills_picture(skill_views(results, split), shown_arms(results), split)
         _write(folder / SKILLS_PICTURE, picture)
+    if results.grpo:
+        _write(folder / GRPO_PICTURE, grpo_picture(results.grpo))
 
 
 def _write(path: Path, content: bytes) -> Path:
@@ -102,6 +108,9 @@ def _sections(results: Results, extras: Extras, drawn: bool) -> Iterator[str]:
     yield from _learning_rates(extras)
     yield from _outcome(results)
     yield from round_sections(results)
+    if results.grpo:
+        curves = _picture(GRPO_PICTURE, "Reward over the batches of GRPO, overall and per skill", drawn)
+        yield from grpo_sections(results, curves)
     yield from _per_skill(results, drawn)
     yield from _accounts(results, extras)
 
@@ -118,7 +127,7 @@ def _setting(results: Results, extras: Extras) -> Iterator[str]:
     described = {"Student": extras.student, "Teacher": extras.teacher, "Data": extras.data}
     if any(described.values()):
         yield bullets(f"**{what}**: {prose(text)}" for what, text in described.items() if text)
-    known = ARMS | described_arms(results)
+    known = ARMS | described_arms(results) | grpo_arms(results)
     arms = [f"{code(arm)}: {prose(known[arm])}" if arm in known else code(arm) for arm in arm_order(results)]
     yield f"The arms:\n\n{bullets(arms)}"
 

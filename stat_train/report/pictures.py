@@ -42,7 +42,7 @@ def profile_picture(profile: Sequence[ProfileRow]) -> bytes:
     rows = ranked(profile)
     solid = sum(row.difficult >= FEW for row in rows)
     titles = [profile_headline(rows, top) for top in (3, 2, 1)]
-    with _style():
+    with style():
         figure, axes, ys = _canvas(
             [skill_name(row) for row in rows],
             solid,
@@ -55,14 +55,14 @@ def profile_picture(profile: Sequence[ProfileRow]) -> bytes:
             axes.plot(row.ci95, [y, y], color=DARK_BLUE, linewidth=1.5, solid_capstyle="butt")
             _column(axes, y, 0.62, percent(row.rate, 0), weight="bold")
             _column(axes, y, 1.48, f"{row.missing} of {row.difficult}", color=GREY)
-        return _png(figure)
+        return png(figure)
 
 
 def skills_picture(skills: Sequence[SkillView], arms: Sequence[str], split: str) -> bytes:
     """PNG of accuracy per skill at the start and in each of `arms` (start, control, method)."""
     method = arms[-1]
     typical = sorted(skill.n for skill in skills)[len(skills) // 2]
-    with _style():
+    with style():
         figure, axes, ys = _canvas(
             [skill.name for skill in skills],
             sum(skill.difficult >= FEW for skill in skills),
@@ -98,7 +98,7 @@ def skills_picture(skills: Sequence[SkillView], arms: Sequence[str], split: str)
             handletextpad=0.2,
             columnspacing=1.4,
         )
-        return _png(figure)
+        return png(figure)
 
 
 def _canvas(
@@ -164,7 +164,7 @@ def _shortened(label: str) -> str:
     return label if len(label) <= LONGEST_LABEL else f"{label[:keep]}…{label[-keep:]}"
 
 
-def _style() -> Any:
+def style() -> Any:
     """Matplotlib's defaults whatever the user's settings, and a font for CJK names where there is one."""
     import matplotlib.style
     from matplotlib.font_manager import get_font_names
@@ -173,7 +173,8 @@ def _style() -> Any:
     return matplotlib.style.context(["default", STYLE, {"font.family": fonts}])
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """The figure as it is written: equal figures are equal bytes."""
     content = BytesIO()
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")

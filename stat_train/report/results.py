@@ -113,18 +113,70 @@ class Round(Part):
     changes: list[ProfileChange] = []
 
 
+class SkillReward(Part):
+    """The reward that the answers to the questions of one skill earned in a GRPO training.
+
+    `groups` counts the questions asked, each with all its answers; `curve` is the mean reward in equal
+    spans of the batches, None where none was asked; `first`, `last` and `difference` are of the thirds of
+    the batches.
+    """
+
+    skill: str
+    groups: int = Field(ge=1)
+    curve: list[float | None]
+    first: float | None
+    last: float | None
+    difference: float | None
+    ci95: tuple[float, float] | None
+
+
+class GRPOTraining(Part):
+    """One GRPO training: `arm` is what came of `before`.
+
+    `curve` is the mean reward in equal spans of the batches; `first` and `last` that of the first and the
+    last third of them, `difference` the last minus the first with its 95 % interval over groups. A group
+    is one question of a batch with all its answers; `flat` groups earned one and the same reward, and so
+    taught nothing. `outcomes` counts the answers; `quarantined` questions were never asked, since their gold
+    answer could not be scored.
+    """
+
+    arm: str
+    before: str
+    learning_rate: float
+    loss_type: str
+    beta: float
+    prompts: str
+    batches: int = Field(ge=1)
+    questions: int = Field(ge=1)
+    rollouts: int = Field(ge=2)
+    updates: int = Field(ge=1)
+    curve: list[float | None]
+    first: float
+    last: float
+    difference: float
+    ci95: tuple[float, float]
+    groups: int = Field(ge=1)
+    flat: int = Field(ge=0)
+    answers: int = Field(ge=1)
+    cut_off: int = Field(0, ge=0)
+    outcomes: dict[str, int] = {}
+    quarantined: int = Field(0, ge=0)
+    skills: list[SkillReward] = []
+
+
 class Results(Part):
     """Everything that a run measured.
 
     `arms` holds "start" (the student before training) and every trained arm in the order in which
     the run made them; each has its splits in the run's order. `timings` are seconds by stage. `rounds` are
-    those after the first.
+    those after the first, `grpo` the GRPO trainings.
     """
 
     arms: dict[str, ArmResult]
     paired: list[Paired] = []
     profile: list[ProfileRow] = []
     rounds: list[Round] = []
+    grpo: list[GRPOTraining] = []
     timings: dict[str, float] = {}
     versions: dict[str, str] = {}
     seed: int

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stat_train.report.extras import Extras, TrainingSetSummary, YieldRow
+from stat_train.report.grpo_wording import GRPO_COLUMNS, grpo_figures
 from stat_train.report.reading import cut_off, sampled
 from stat_train.report.results import START, Paired, ProfileRow, Results
 from stat_train.report.rounds import round_headline, round_scores
@@ -68,6 +69,8 @@ def tables(results: Results, extras: Extras | None = None) -> list[RenderableTyp
         parts.append(paired_table(results.paired))
     if results.rounds:
         parts.append(rounds_table(results))
+    if results.grpo:
+        parts.append(grpo_table(results))
     split = main_split(results)
     if split is not None and method_arm(results) and skill_views(results, split):
         parts.append(skills_table(results, split))
@@ -199,6 +202,19 @@ def rounds_table(results: Results) -> RenderableType:
         split = row.split
     told = [one_line(f"{round_headline(its)}.") for its in results.rounds]
     return _with_note(table, "\n".join(told))
+
+
+def grpo_table(results: Results) -> RenderableType:
+    """The reward of each GRPO training, in its first and its last third."""
+    table = _table("GRPO: mean reward in the first and the last third of the batches")
+    _label_column(table, "arm")
+    for header in GRPO_COLUMNS:
+        table.add_column(header, justify="right")
+    for training in results.grpo:
+        table.add_row(_data(training.arm), *grpo_figures(training))
+    return _with_note(
+        table, "flat: groups of answers that earned one and the same reward, and so taught nothing"
+    )
 
 
 def skills_table(results: Results, split: str, top: int = TOP) -> RenderableType:

@@ -10,8 +10,9 @@ import orjson
 
 from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
+from stat_train.training.folder import MODEL
 from stat_train.training.options import SFTOptions
-from stat_train.training.trainer import MODEL, Job, train
+from stat_train.training.trainer import Job, train
 
 JOB = "job.json"
 

@@ -2,10 +2,11 @@
 
 from typing import Any
 
+from stat_train.training.grpo_options import GRPOOptions
 from stat_train.training.options import SFTOptions
 
 
-def lighten(model: Any, options: SFTOptions, processes: int) -> None:
+def lighten(model: Any, options: SFTOptions | GRPOOptions, processes: int = 1) -> None:
     """Hold the frozen weights that LoRA layers wrap in bf16, and leave casting to autocast.
 
     Autocast would cast them at every step, and peft each layer's input to fp32 for autocast to cast it back:

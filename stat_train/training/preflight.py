@@ -8,13 +8,18 @@ from stat_train.errors import UserError
 from stat_train.student.prompt import MASKED, StudentPrompt
 
 
-class Row(Protocol):
-    """A question-solution pair to train on."""
+class Asked(Protocol):
+    """A question to train on."""
 
     @property
     def id(self) -> str: ...
     @property
     def question(self) -> str: ...
+
+
+class Row(Asked, Protocol):
+    """A question-solution pair to train on."""
+
     @property
     def solution(self) -> str: ...
 
@@ -36,7 +41,7 @@ def preflight(
     """
     if not rows:
         raise UserError("training set: no rows; nothing was selected, look at the selection's counts")
-    _no_forbidden(rows, forbidden_questions)
+    refuse_forbidden(rows, forbidden_questions)
     tokenized = [prompt.training(row.question, row.solution) for row in rows]
     check_tokenized(rows, tokenized, prompt)
     long = [row.id for row, (ids, _) in zip(rows, tokenized, strict=True) if len(ids) > max_length]
@@ -71,7 +76,8 @@ def check_tokenized(rows: Sequence[Row], tokenized: Sequence[Tokenized], prompt:
             raise UserError(f"training set: row {row.id!r}: part of its solution would not be learned")
 
 
-def _no_forbidden(rows: Sequence[Row], questions: Iterable[str]) -> None:
+def refuse_forbidden(rows: Sequence[Asked], questions: Iterable[str]) -> None:
+    """Raise `UserError` where one of `questions` (equal after normalisation) is among the rows."""
     forbidden = {normalise_question(question) for question in questions}
     found = [row.id for row in rows if normalise_question(row.question) in forbidden]
     if found:

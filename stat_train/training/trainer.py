@@ -15,16 +15,17 @@ from stat_train.progress import Bar, progress
 from stat_train.student.adapter import copy_adapter, merge_adapter
 from stat_train.student.loading import load_model, load_tokenizer, save_model
 from stat_train.training.answer_loss import answer_loss_trainer
+from stat_train.training.folder import MODEL
 from stat_train.training.layout import laid_out, shares, steps
 from stat_train.training.light_lora import lighten
-from stat_train.training.options import SFTOptions
+from stat_train.training.options import LoraOptions, SFTOptions
 from stat_train.training.preflight import Tokenized
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
-MODEL, LOG = "model", "log.json"
+LOG = "log.json"
 LOGGED = ("step", "loss", "grad_norm", "learning_rate")
 
 
@@ -70,7 +71,7 @@ def train(job: Job) -> None:
         args=config,
         train_dataset=data,
         processing_class=tokenizer,
-        peft_config=_lora(options),
+        peft_config=None if options.method == "full" else lora_config(options.lora),
     )
     lighten(trainer.model, options, processes)
     trainer.remove_callback(PrinterCallback)
@@ -169,16 +170,15 @@ def _nf4() -> Any:
     )
 
 
-def _lora(options: SFTOptions) -> Any:
-    if options.method == "full":
-        return None
+def lora_config(lora: LoraOptions) -> Any:
+    """PEFT's configuration of new adapters."""
     from peft import LoraConfig
 
-    targets = options.lora.targets
+    targets = lora.targets
     return LoraConfig(
-        r=options.lora.r,
-        lora_alpha=options.lora.alpha,
-        lora_dropout=options.lora.dropout,
+        r=lora.r,
+        lora_alpha=lora.alpha,
+        lora_dropout=lora.dropout,
         target_modules=targets if isinstance(targets, str) else list(targets),
         task_type="CAUSAL_LM",
     )
