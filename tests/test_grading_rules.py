@@ -205,6 +205,6 @@ def test_gold_that_fails_its_own_grader_is_named() -> None:
 def test_an_unknown_grader_is_said() -> None:
     for name in ("maths", "module", "a:b:c", "../x:y", ""):
         with pytest.raises(
-            UserError, match="choose numeric, exact, choice, math, code, judge or module:function"
+            UserError, match="choose math, numeric, exact, choice, code, judge or module:function"
         ):
             Grader(name)

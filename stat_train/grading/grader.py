@@ -19,7 +19,7 @@ from stat_train.grading.verdict import Verdict
 from stat_train.teacher.request import Usage
 
 IN_PROCESS: dict[str, ModuleType] = {"numeric": numeric, "exact": exact, "choice": choice}
-RULES: dict[str, ModuleType] = {**IN_PROCESS, "math": math, "code": code}
+RULES: dict[str, ModuleType] = {"math": math, **IN_PROCESS, "code": code}
 NAMES = (*RULES, "judge")
 USERS_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 LARGEST_CACHE = 200_000
