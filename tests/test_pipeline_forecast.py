@@ -32,7 +32,7 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     sought: list[str] = []
 
-    def unreachable(path: str, *_: object) -> None:
+    def unreachable(path: str, *_: object, **__: object) -> None:
         sought.append(path)
         raise ConnectionError("Couldn't reach the Hub")
 
