@@ -84,7 +84,11 @@ def vary(seeds: list[int], settings: list[str], runs: Path) -> None:
             varied = VARIATIONS[setting]
             both = ("tutor.development=340", *varied.both)
             recipe = _recipe(seed, varied.arms, runs, (*both, *varied.warmup), (*both, *varied.demo))
+            with _locked_rows() as rows:
+                there = {_cell(row) for row in rows}
             for arm in ("start", *varied.arms):
+                if (setting, seed, arm) in there:
+                    continue
                 title = f"evaluate {arm}-{DEVELOPMENT}"
                 correct = _correct(run_recipe(recipe, title)[title])
                 row = {"setting": setting, "seed": seed, "arm": arm, "split": DEVELOPMENT, "correct": correct}
