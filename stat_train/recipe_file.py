@@ -14,6 +14,7 @@ from stat_train.errors import UserError
 from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.recipe import DISCOVER, Recipe
+from stat_train.yaml_file import read_mapping
 
 MUST_EXIST = (
     "prompts_dir",
@@ -38,7 +39,8 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     naming file, key and mend, for what cannot be used.
     """
     file = path if path.exists() else _packaged(path)
-    return _recipe(_resolved(_load(file), file.resolve().parent), path, overrides)
+    tree = read_mapping(file, "a recipe is a mapping of keys such as `name:` and `data:`")
+    return _recipe(_resolved(tree, file.resolve().parent), path, overrides)
 
 
 def recipe_of_model(model: str, overrides: Sequence[str] = ()) -> Recipe:
@@ -111,22 +113,6 @@ def _packaged(path: Path) -> Path:
         return asset(path.as_posix())
     except UserError:
         raise UserError(f"{path}: no such recipe; give the path of a YAML file") from None
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UserError(f"{file}: cannot be read: {reason}; give a YAML file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
-        raise UserError(f"{file}{line}: {problem}; mend the YAML") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{file}: a recipe is a mapping of keys such as `name:` and `data:`")
-    return tree
 
 
 def _resolved(tree: dict[str, Any], folder: Path) -> dict[str, Any]:

@@ -14,7 +14,8 @@ HEAVY = {
 }
 LEVEL = {
     **dict.fromkeys(
-        ("errors", "options", "assets", "progress", "intervals", "data", "run", "wheels", "hub"), 0
+        ("errors", "options", "assets", "progress", "intervals", "yaml_file", "data", "run", "wheels", "hub"),
+        0,
     ),
     **dict.fromkeys(("teacher", "student", "grading", "embedding"), 1),
     **dict.fromkeys(("difficulty", "metacognition"), 2),

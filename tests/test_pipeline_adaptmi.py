@@ -1,13 +1,11 @@
 """`stat-train adaptmi` end to end with a tiny student and the embedded tutor."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from tiny_model import write_tiny_model
 
-from stat_train.cli import main
 from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
 from stat_train.pipeline import run_recipe
@@ -91,14 +89,12 @@ def test_a_run_of_the_recipe_knows_nothing_of_it(run) -> None:
     assert not [step.title for step in all_steps(recipe) if step.name.startswith(("prompt", "adaptmi"))]
 
 
-def test_the_command_prints_the_table(run, capsys, monkeypatch, tiny) -> None:
+def test_the_command_prints_the_table(run, command, tiny) -> None:
     recipe, _ = run
-    command = ["adaptmi", str(SMOKE), f"student.model={tiny}", f"run_dir={recipe.folder}", *CHOSEN]
-    monkeypatch.setattr(sys, "argv", ["stat-train", *command])
-    with pytest.raises(SystemExit) as left:
-        main()
-    assert not left.value.code
-    shown = capsys.readouterr().out
+    code, shown, _ = command(
+        "adaptmi", str(SMOKE), f"student.model={tiny}", f"run_dir={recipe.folder}", *CHOSEN
+    )
+    assert not code
     assert "consistency@3" in shown
     assert "adaptmi+" in shown
     assert "oracle" in shown

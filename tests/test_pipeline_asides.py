@@ -1,13 +1,11 @@
 """The commands beside the run: the audit, the agreement with gold, and prompts over the teacher's context."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from tiny_model import write_tiny_model
 
-from stat_train.cli import main
 from stat_train.data.jsonl import read_jsonl
 from stat_train.pipeline import run_recipe
 from stat_train.pipeline.asides import comparable
@@ -17,18 +15,10 @@ SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch, tmp_path):
-    """Run `stat-train ...`: exit code, what it prints, what it says on stderr."""
+def cli(command, monkeypatch, tmp_path):
+    """`command`, with a cache of its own."""
     monkeypatch.setenv("STAT_TRAIN_CACHE", str(tmp_path / "cache"))
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stat-train", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
+    return command
 
 
 def test_the_audit_is_shown_kept_and_not_asked_again(cli, tmp_path) -> None:

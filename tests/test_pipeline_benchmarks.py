@@ -1,13 +1,11 @@
 """Benchmarks as steps: of a model alone, named by a recipe, and beside a finished run."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 from tiny_model import write_tiny_model
 
-from stat_train.cli import main
 from stat_train.data.jsonl import read_jsonl, write_jsonl
 from stat_train.pipeline import run_recipe
 from stat_train.pipeline.estimate import estimate
@@ -47,18 +45,10 @@ def _own_cache(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def cli(capsys, monkeypatch, place):
-    """Run `stat-train ...` in the folder: exit code, what it prints, what it says on stderr."""
+def cli(command, monkeypatch, place):
+    """`command`, in the folder."""
     monkeypatch.chdir(place)
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["stat-train", *arguments])
-        with pytest.raises(SystemExit) as left:
-            main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
+    return command
 
 
 def recipe_of(place: Path, *more: str) -> Recipe:

@@ -1,5 +1,6 @@
 """The teacher against a scripted endpoint: order, repair, quarantine, dialects, limits, fatal errors."""
 
+import asyncio
 import json
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from scripted_server import Body, Say, ScriptedServer, serve, solve
 from stat_train.errors import UserError
 from stat_train.teacher import sending
 from stat_train.teacher.client import Teacher
+from stat_train.teacher.commits import Commits
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import Message, TeacherRequest
 from stat_train.teacher.schemas import Solve
@@ -437,3 +439,20 @@ def test_the_tutor_needs_its_app(tmp_path: Path):
 def test_an_endpoint_that_is_no_url_is_refused(endpoint):
     with pytest.raises(ValueError, match="endpoint"):
         TeacherOptions(endpoint=endpoint)
+
+
+def test_the_next_request_goes_out_while_the_last_answer_is_committed(ask, monkeypatch):
+    server, commit, overtaken = ScriptedServer(solve), Commits.put, []
+
+    async def wait_for_the_next(self, entries):
+        for _ in range(200):
+            if len(server.bodies) > len(overtaken) + 1:
+                break
+            await asyncio.sleep(0.01)
+        overtaken.append(len(server.bodies) > len(overtaken) + 1)
+        await commit(self, entries)
+
+    monkeypatch.setattr(Commits, "put", wait_for_the_next)
+    results, *_ = ask(server, [request(n) for n in range(4)], max_in_flight=1)
+    assert answers(results) == ["0", "1", "2", "3"]
+    assert overtaken == [True, True, True, False]  # after the last row none goes out

@@ -1,14 +1,13 @@
 """Benchmarks from YAML files: the packaged ones by name, a user's by path."""
 
 from pathlib import Path
-from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.evaluation.benchmark import Benchmark
+from stat_train.yaml_file import read_mapping
 
 FOLDER = "data/benchmarks"
 SUFFIXES = (".yaml", ".yml")
@@ -33,7 +32,7 @@ def read_benchmark(name: str) -> Benchmark:
     else:
         known = ", ".join(known_benchmarks())
         raise UserError(f"no benchmark {name!r}; there are {known}, or give a YAML file of your own")
-    tree = _load(file)
+    tree = read_mapping(file, "a benchmark is a mapping of keys such as `name:` and `columns:`")
     if isinstance(path := tree.get("path"), str) and (file.resolve().parent / path).exists():
         tree["path"] = str(file.resolve().parent / path)
     try:
@@ -46,18 +45,3 @@ def read_benchmark(name: str) -> Benchmark:
             raise UserError(f"{file}: {key}: unknown key; the keys are {known}") from None
         message = first["msg"].removeprefix("Value error, ")
         raise UserError(f"{file}: {key + ': ' if key else ''}{message}") from None
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8"
-        raise UserError(f"{file}: cannot be read: {reason}; give a YAML file") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{file}{line}: {getattr(error, 'problem', None) or 'not YAML'}; mend it") from None
-    if not isinstance(tree, dict):
-        raise UserError(f"{file}: a benchmark is a mapping of keys such as `name:` and `columns:`")
-    return tree

@@ -3,26 +3,19 @@
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 
-from rich.console import Console
-
-from stat_train.data.atomic import atomic_file
 from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl, write_jsonl
 from stat_train.difficulty.agreement import gold_agreement
 from stat_train.difficulty.difficult import Difficulty, find_difficult
 from stat_train.evaluation.prompting import Answered, Answers, Judge, compare_prompts
-from stat_train.metacognition.diagnosis import diagnose
 from stat_train.pipeline.answers import RESPONSES, VERDICTS, read_verdicts
-from stat_train.pipeline.asides import PAGE, WIDTH
-from stat_train.pipeline.metacognition import nothing_owed, taxonomy_of
+from stat_train.pipeline.asides import PAGE, write_page
+from stat_train.pipeline.metacognition import write_diagnoses
 from stat_train.pipeline.opening import (
     billed,
     grader_files,
     open_grader,
-    open_prompts,
-    open_teacher,
     teacher_options,
     template_hashes,
 )
@@ -135,28 +128,15 @@ def _difficult(work: Work, judge: str) -> set[str]:
 
 def _diagnose(work: Work) -> None:
     recipe, answers = work.recipe, {row.question_id: row for row in _responses(work, "fixed")}
-    difficult = _difficult(work, "difficulty") | (
-        _difficult(work, "gold") if recipe.adaptmi.oracle else set()
-    )
+    difficult = _difficult(work, "difficulty")
+    if recipe.adaptmi.oracle:
+        difficult |= _difficult(work, "gold")
     items = [
         (question, answers[question.id])
         for question in work.split(adaptmi_split(recipe))
         if question.id in difficult
     ]
-    options = recipe.diagnosis.model_copy(update={"repeats": 1})
-    with open_teacher(recipe) as teacher:
-        made = diagnose(teacher, open_prompts(recipe), taxonomy_of(work), items, options)
-        usage = asdict(teacher.usage)
-    nothing_owed(work, made.owed)
-    write_jsonl(work.stage.file("diagnoses.jsonl"), made.diagnoses)
-    write_jsonl(work.stage.file("quarantined.jsonl"), made.quarantined)
-    counts = {
-        "rows_in": len(items),
-        "rows_out": len(made.diagnoses),
-        "quarantined": len(made.quarantined),
-        "nothing_missing": sum(not row.missing_skills for row in made.diagnoses),
-    }
-    work.stage.finish(["diagnoses.jsonl", "quarantined.jsonl"], counts=counts, usage=usage)
+    write_diagnoses(work, items, recipe.diagnosis.model_copy(update={"repeats": 1}))
 
 
 def _compare(work: Work) -> None:
@@ -181,10 +161,8 @@ def _compare(work: Work) -> None:
         diagnosed=diagnosed["counts"],
         usage=diagnosed["usage"],
     )
-    with atomic_file(work.stage.file(RESULTS)) as file:
-        file.write(results.model_dump_json(indent=1).encode())
-    with work.stage.file(PAGE).open("w", encoding="utf-8") as text:
-        Console(file=text, width=WIDTH).print(prompting_page(results))
+    results.write(work.stage.file(RESULTS))
+    write_page(work, prompting_page(results))
     work.stage.finish([RESULTS, PAGE], counts={"rows_in": len(questions)})
 
 

@@ -7,12 +7,26 @@ from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl, write_jsonl
 from stat_train.grading.grader import Grader
 from stat_train.grading.verdict import Verdict
-from stat_train.pipeline.opening import billed
+from stat_train.pipeline.opening import billed, student_options
+from stat_train.pipeline.step import Work
+from stat_train.recipe import START, trained_by
 from stat_train.run import Stage
 from stat_train.student.answering import Shots, Student
+from stat_train.student.load import load_student
 from stat_train.student.options import Sampling
 
 RESPONSES, VERDICTS = "responses.jsonl", "verdicts.jsonl"
+
+
+def student_needs(arm: str) -> dict[str, tuple[str, ...]]:
+    """The stages that hold the weights of an arm, or of the start."""
+    return {"student": (), **({} if arm == START else {trained_by(arm): ()})}
+
+
+def open_student(work: Work, arm: str) -> Student:
+    """The student with the weights of an arm, or of the start."""
+    trained = None if arm == START else work.file(trained_by(arm), "model")
+    return load_student(student_options(work.recipe), trained)
 
 
 def answer_and_grade(

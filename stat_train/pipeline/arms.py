@@ -3,15 +3,15 @@
 from functools import partial
 
 from stat_train.methods.training_set import TrainingSet
-from stat_train.pipeline.answers import answer_and_grade
+from stat_train.pipeline.answers import answer_and_grade, open_student, student_needs
 from stat_train.pipeline.card import write_card
 from stat_train.pipeline.clean import clean_questions, task_needs
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.selection import planned_size
 from stat_train.pipeline.step import Sizes, Step, Work
-from stat_train.recipe import DEVELOPMENT, START, Method, Recipe, trained_by
+from stat_train.recipe import DEVELOPMENT, Method, Recipe
 from stat_train.run import Stage
-from stat_train.student.load import load_student, model_folder, student_prompt
+from stat_train.student.load import model_folder, student_prompt
 from stat_train.training.options import SFTOptions
 
 
@@ -36,13 +36,12 @@ def sft_step(recipe: Recipe, arm: Method, rate: float | None = None) -> Step:
 
 def evaluate_step(recipe: Recipe, arm: str, split: str) -> Step:
     """The student's answers to one split, before (`start`) or after a training, and the verdicts."""
-    trained: dict[str, tuple[str, ...]] = {} if arm == START else {trained_by(arm): ()}
     return Step(
         "evaluate",
         partial(_evaluate, arm, split),
         lambda sizes: f"{sizes[split]:,} questions x {recipe.evaluation.sampling.n}",
         arm=f"{arm}-{split}",
-        needs={"student": (), "data": (f"{split}.jsonl",), **trained},
+        needs=student_needs(arm) | {"data": (f"{split}.jsonl",)},
         options={
             "sampling": recipe.evaluation.sampling.model_dump(),
             "grader": recipe.grader,
@@ -70,8 +69,7 @@ def _train(arm: Method, options: SFTOptions, work: Work) -> None:
 
 def _evaluate(arm: str, split: str, work: Work) -> None:
     recipe, examples = work.recipe, work.split(split, "data")
-    trained = None if arm == START else work.file(trained_by(arm), "model")
-    student = load_student(student_options(recipe), trained)
+    student = open_student(work, arm)
     sampling, limit = recipe.evaluation.sampling, "evaluation.sampling.max_tokens"
     with open_grader(recipe) as grader:
         answer_and_grade(student, examples, sampling, grader, work.stage, limit)

@@ -101,7 +101,7 @@ def _audit(work: Work) -> None:
         )
     with atomic_file(work.stage.file("audit.json")) as file:
         file.write(json.dumps(_plain(found), indent=1, sort_keys=True).encode())
-    _show(work, audit_report(found))
+    write_page(work, audit_report(found))
     counts = {"rows_in": found.asked, "rows_out": found.asked - found.left, "quarantined": found.left}
     work.stage.finish(["audit.json", PAGE], counts=counts, usage=usage)
 
@@ -153,11 +153,12 @@ def _agreement(work: Work) -> None:
         work.stage.file("agreement.jsonl"),
         [{"method": method, **asdict(figures)} for method, figures in agreements.items()],
     )
-    _show(work, agreement_table(agreements))
+    write_page(work, agreement_table(agreements))
     counts = {"rows_in": len(examples), "difficult_by_gold": sum(row.difficult for row in gold)}
     work.stage.finish(["agreement.jsonl", PAGE], counts=counts, usage=usage)
 
 
-def _show(work: Work, page: RenderableType) -> None:
+def write_page(work: Work, page: RenderableType) -> None:
+    """What the step shows in the terminal, as a file of its stage."""
     with work.stage.file(PAGE).open("w", encoding="utf-8") as file:
         Console(file=file, width=WIDTH).print(page)

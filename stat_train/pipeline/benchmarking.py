@@ -11,20 +11,26 @@ from stat_train.data.reading import even_part
 from stat_train.data.writing import write_examples
 from stat_train.evaluation.benchmark import Benchmark, read_questions
 from stat_train.evaluation.options import BenchmarkOptions
-from stat_train.pipeline.answers import RESPONSES, VERDICTS, answer_and_grade, read_verdicts
+from stat_train.pipeline.answers import (
+    RESPONSES,
+    VERDICTS,
+    answer_and_grade,
+    open_student,
+    read_verdicts,
+    student_needs,
+)
 from stat_train.pipeline.benchmark_scores import asks_pool, overlaps, task_result
 from stat_train.pipeline.clean import task_title
 from stat_train.pipeline.metacognition import label_step
-from stat_train.pipeline.opening import grader_files, open_grader, student_options
+from stat_train.pipeline.opening import grader_files, open_grader
 from stat_train.pipeline.reporting import comparisons
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.versions import versions
-from stat_train.recipe import START, Recipe, trained_by
+from stat_train.recipe import Recipe
 from stat_train.report.benchmark_page import page
 from stat_train.report.benchmarks import Benchmarks, Overlap
 from stat_train.run import content_hash
-from stat_train.student.load import load_student
 from stat_train.student.response import Response
 
 SUMMARY = "benchmarks"
@@ -87,7 +93,6 @@ def _task_step(recipe: Recipe, benchmark: Benchmark, source: str) -> Step:
 
 
 def _answer_step(recipe: Recipe, arm: str, benchmark: Benchmark, most: int | None) -> Step:
-    trained: dict[str, tuple[str, ...]] = {} if arm == START else {trained_by(arm): ()}
     known = [n for n in (most, benchmark.rows) if n]
     asked = f"{min(known):,} questions" if known else "its questions"
     return Step(
@@ -95,7 +100,7 @@ def _answer_step(recipe: Recipe, arm: str, benchmark: Benchmark, most: int | Non
         partial(_answer, arm, benchmark, most),
         lambda sizes: f"{asked} x {benchmark.sampling.n}",
         arm=f"{arm}-{benchmark.name}",
-        needs={"student": (), task_title(benchmark.name): (), **trained},
+        needs=student_needs(arm) | {task_title(benchmark.name): ()},
         options={
             "sampling": benchmark.sampling.model_dump(),
             "grader": benchmark.grader,
@@ -131,8 +136,7 @@ def _read(benchmark: Benchmark, source: str, work: Work) -> None:
 
 def _answer(arm: str, benchmark: Benchmark, most: int | None, work: Work) -> None:
     examples = _questions(benchmark, most, work)
-    trained = None if arm == START else work.file(trained_by(arm), "model")
-    student = load_student(student_options(work.recipe), trained)
+    student = open_student(work, arm)
     with open_grader(work.recipe, benchmark.grader) as grader:
         limit = f"max_tokens {benchmark.sampling.max_tokens}"
         answer_and_grade(student, examples, benchmark.sampling, grader, work.stage, limit)

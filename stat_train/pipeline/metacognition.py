@@ -12,7 +12,7 @@ from stat_train.data.writing import write_examples
 from stat_train.difficulty.difficult import Difficulty, find_difficult
 from stat_train.errors import Unfinished
 from stat_train.metacognition.asking import Unanswered
-from stat_train.metacognition.diagnosis import Diagnosis, diagnose
+from stat_train.metacognition.diagnosis import Diagnosis, DiagnosisOptions, diagnose
 from stat_train.metacognition.discovery import discover
 from stat_train.metacognition.labelling import label
 from stat_train.metacognition.profile import MissingSkillProfile
@@ -231,10 +231,14 @@ def shown_responses(work: Work) -> list[tuple[Example, Response]]:
 
 
 def _diagnose(work: Work) -> None:
+    write_diagnoses(work, shown_responses(work), work.recipe.diagnosis)
+
+
+def write_diagnoses(work: Work, items: Sequence[tuple[Example, Response]], options: DiagnosisOptions) -> None:
+    """What the teacher finds missing in these answers, as files of the stage, which is done with it."""
     taxonomy = taxonomy_of(work)
-    items = shown_responses(work)
     with open_teacher(work.recipe) as teacher:
-        made = diagnose(teacher, open_prompts(work.recipe), taxonomy, items, work.recipe.diagnosis)
+        made = diagnose(teacher, open_prompts(work.recipe), taxonomy, items, options)
         usage = asdict(teacher.usage)
     nothing_owed(work, made.owed)
     write_jsonl(work.stage.file("diagnoses.jsonl"), made.diagnoses)

@@ -10,13 +10,19 @@ from stat_train.errors import UserError
 from stat_train.metacognition.diagnosis import Diagnosis
 from stat_train.methods.adaptmi import AdaptMI
 from stat_train.methods.few_shot import FewShotPrompt
-from stat_train.pipeline.answers import RESPONSES, VERDICTS, grading_notes, write_answers
+from stat_train.pipeline.answers import (
+    RESPONSES,
+    VERDICTS,
+    grading_notes,
+    open_student,
+    student_needs,
+    write_answers,
+)
 from stat_train.pipeline.metacognition import taxonomy_of
-from stat_train.pipeline.opening import billed, grader_files, open_grader, student_options
+from stat_train.pipeline.opening import billed, grader_files, open_grader
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
-from stat_train.recipe import START, Recipe
-from stat_train.student.load import load_student
+from stat_train.recipe import Recipe
 from stat_train.student.options import Sampling
 
 Kind = Literal["zero-shot", "fixed", "random", "skills", "missing", "samples"]
@@ -45,12 +51,10 @@ def adaptmi_split(recipe: Recipe) -> str:
 def prompt_step(recipe: Recipe, kind: Kind) -> Step:
     """The answers to one kind of prompt, with their verdicts and the exemplars shown."""
     options, split = recipe.adaptmi, adaptmi_split(recipe)
-    if options.student != START and options.student not in recipe.trained_arms:
-        arms = ", ".join((START, *recipe.trained_arms))
+    if options.student not in recipe.scored_arms:
+        arms = ", ".join(recipe.scored_arms)
         raise UserError(f"adaptmi.student: no arm {options.student!r}; choose one of {arms}")
-    needs: dict[str, tuple[str, ...]] = {"student": (), "label": ("pool.jsonl", f"{split}.jsonl")}
-    if options.student != START:
-        needs[f"sft {options.student}"] = ()
+    needs = student_needs(options.student) | {"label": ("pool.jsonl", f"{split}.jsonl")}
     if kind in ("skills", "missing"):
         needs["taxonomy"] = ()
     if kind == "missing":
@@ -82,10 +86,7 @@ def _sampling(recipe: Recipe, kind: Kind) -> Sampling:
 
 def _answer(kind: Kind, work: Work) -> None:
     recipe, sampling = work.recipe, _sampling(work.recipe, kind)
-    arm = recipe.adaptmi.student
-    student = load_student(
-        student_options(recipe), None if arm == START else work.file(f"sft {arm}", "model")
-    )
+    student = open_student(work, recipe.adaptmi.student)
     context = student.context
 
     def fits(question: str, shots: Sequence[tuple[str, str]]) -> bool:
@@ -147,7 +148,8 @@ def _chooser(kind: Kind, work: Work) -> AdaptMI:
 
 
 def _fixed(ids: Sequence[str], pool: Sequence[Example]) -> list[Example]:
-    by_id: Mapping[str, Example] = {example.id: example for example in pool if example.id in set(ids)}
+    wanted = set(ids)
+    by_id = {example.id: example for example in pool if example.id in wanted}
     if unknown := [id for id in ids if id not in by_id]:
         raise UserError(f"adaptmi.fixed: the pool has no question {unknown[0]!r}; name ids of the pool")
     return [by_id[id] for id in ids]

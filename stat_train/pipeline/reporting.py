@@ -89,9 +89,11 @@ def _scores(work: Work, arm: str, split: str) -> Scores:
 def _metrics(work: Work, arm: str, split: str) -> dict[str, float]:
     """What several samples a question tell, by metric; nothing for one."""
     n = work.recipe.evaluation.sampling.n
+    if n == 1:
+        return {}
     examples = work.split(split, "data")
     verdicts, votes = read_verdicts(work.file(f"evaluate {arm}-{split}", VERDICTS), examples)
-    values = {str(its): its.values(verdicts, votes) for its in metrics_of(n, votes is not None) if n > 1}
+    values = {str(its): its.values(verdicts, votes) for its in metrics_of(n, votes is not None)}
     return {name: sum(shares) / len(shares) for name, shares in values.items()}
 
 

@@ -1,5 +1,7 @@
 """All steps of a recipe, in the order in which they run."""
 
+from collections.abc import Callable
+
 from stat_train.errors import UserError
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.pipeline.adaptmi import ADAPTMI, adaptmi_steps
@@ -26,6 +28,13 @@ from stat_train.pipeline.sweep import sft_steps
 from stat_train.pipeline.synthesis import synthesize_step
 from stat_train.recipe import DEVELOPMENT, START, SYNTHESIZED, Method, Recipe
 from stat_train.run import Run, Stage
+
+ASIDES: dict[str, Callable[[Recipe], list[Step]]] = {
+    "audit": lambda recipe: [audit_step(recipe)],
+    "agreement": lambda recipe: [agreement_step(recipe)],
+    ADAPTMI: adaptmi_steps,
+}
+"""The steps beside a run, by the name they are asked for."""
 
 
 def all_steps(recipe: Recipe) -> list[Step]:
@@ -103,9 +112,8 @@ def steps_up_to(recipe: Recipe, name: str | None, beside: BenchmarkOptions | Non
     steps = all_steps(recipe)
     if name is None:
         return steps
-    steps += [audit_step(recipe), agreement_step(recipe)]
-    if name == ADAPTMI:
-        steps += adaptmi_steps(recipe)
+    if name in ASIDES:
+        steps += ASIDES[name](recipe)
     if beside:
         steps = _with_benchmarks(steps, recipe, beside)
     by_title = {step.title: step for step in steps}

@@ -5,7 +5,6 @@ from typing import Self
 
 from pydantic import Field, ValidationError
 
-from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
 from stat_train.report.results import Difference, Part, Share
 
@@ -101,12 +100,6 @@ class Benchmarks(Part):
                 if failed := its.verdicts.get("error", 0) + its.verdicts.get("timeout", 0):
                     told.append(f"{task.task}: {failed:,} answers of {arm} could not be graded")
         return told
-
-    def write(self, path: Path) -> Path:
-        """Write JSON atomically."""
-        with atomic_file(path) as file:
-            file.write(f"{self.model_dump_json(indent=2)}\n".encode())
-        return path
 
     @classmethod
     def read(cls, path: Path) -> Self:

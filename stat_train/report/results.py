@@ -19,6 +19,12 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def write(self, path: Path) -> Path:
+        """Write JSON atomically; equal parts give equal bytes. UserError where the disk refuses."""
+        with atomic_file(path) as file:
+            file.write(f"{self.model_dump_json(indent=2)}\n".encode())
+        return path
+
 
 class SkillScore(Part):
     """Accuracy on the `n` questions of a split that need one skill."""
@@ -190,12 +196,6 @@ class Results(Part):
                 if pair.split not in self.arms.get(arm, {}):
                     raise ValueError(f'paired: arm "{arm}" has no score on split "{pair.split}"')
         return self
-
-    def write(self, path: Path) -> Path:
-        """Write JSON atomically; equal results give equal bytes. UserError where the disk refuses."""
-        with atomic_file(path) as file:
-            file.write(f"{self.model_dump_json(indent=2)}\n".encode())
-        return path
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -1,0 +1,28 @@
+"""YAML files that people write: read safely, each fault one line with the place of it."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from stat_train.errors import UserError
+
+
+def read_mapping(file: Path, otherwise: str) -> dict[str, Any]:
+    """The mapping that a file holds; `otherwise` says what it should be where it holds anything else.
+
+    Raises UserError naming file, line and mend.
+    """
+    try:
+        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8"
+        raise UserError(f"{file}: cannot be read: {reason}; give a YAML file") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f", line {mark.line + 1}" if mark else ""
+        problem = getattr(error, "problem", None) or "not YAML"
+        raise UserError(f"{file}{line}: {problem}; mend the YAML") from None
+    if not isinstance(tree, dict):
+        raise UserError(f"{file}: {otherwise}")
+    return tree
