@@ -34,6 +34,7 @@ Method = Literal[
     "embed-sel",
     "embed-syn",
     "llm2llm",
+    "shuffled",
     "stat-sel",
     "stat-syn",
 ]

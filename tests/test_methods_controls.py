@@ -12,6 +12,7 @@ from stat_train.methods.embed_sel import embed_sel
 from stat_train.methods.embed_syn import EmbedSynCalls
 from stat_train.methods.options import EmbedSynOptions
 from stat_train.methods.rewritten import some_pairs, with_rewrites
+from stat_train.methods.shuffled import shuffled_profile
 from stat_train.methods.size import cut_to_tokens, within_tokens
 from stat_train.methods.training_set import TrainingSet
 
@@ -142,3 +143,22 @@ def test_fewer_pairs_are_as_many_questions_with_fewer_answers() -> None:
     assert Counter(Counter(sources(some_pairs(made, 3, 15))).values()) == {1: 15}
     assert some_pairs(made, 3, 60) == made
     assert sources(fewer) != sources(some_pairs(made, 3, 51, seed=1))
+
+
+def test_shuffled_keeps_the_shape_of_the_profile_and_none_of_its_names() -> None:
+    pool = [*POOL, Example("q", "?", "1", "1", subject="logic", skills=("alone",))]
+    asked = [Example(f"v{n}", "?", skills=(f"s{n % 3}",)) for n in range(9)]
+    asked.append(Example("w", "?", subject="logic", skills=("alone",)))
+    missing = {example.id: example.skills for example in asked} | {"v0": ("s0", "s1")}
+    renamed, questions = shuffled_profile(missing, asked, pool)
+    assert {id: len(skills) for id, skills in renamed.items()} == {
+        id: len(its) for id, its in missing.items()
+    }
+    names = {old: new for id in missing for old, new in zip(missing[id], renamed[id], strict=True)}
+    assert {new for old, new in names.items() if old != "alone"} == {"s0", "s1", "s2"}
+    assert [old for old, new in names.items() if old == new] == ["alone"]
+    assert [question.skills for question in questions] == [
+        tuple(names[skill] for skill in example.skills) for example in asked
+    ]
+    drawn = {tuple(shuffled_profile(missing, asked, pool, seed=seed)[0]["v0"]) for seed in range(9)}
+    assert len(drawn) == 2

@@ -60,12 +60,12 @@ def selected(tiny: Path, cache: Path, tmp_path_factory) -> tuple[Recipe, dict[st
 def test_every_arm_holds_the_same_number_of_pairs_and_says_why_each_is_there(selected) -> None:
     _, stages = selected
     made = sets(stages)
-    assert len(ARMS) == 10
+    assert len(ARMS) == 11
     assert {arm: len(its) for arm, its in made.items()} == dict.fromkeys(ARMS, 21)
     assert all(row.lineage["method"] == arm for arm, its in made.items() for row in its.rows)
     assert made["augment"].counts()["unique"] == 7
     difficult = {row["question_id"] for row in read_jsonl(stages["difficulty"].file("difficulty.jsonl"))}
-    for arm in ("embed-sel", "embed-syn", "llm2llm", "stat-sel", "stat-syn"):
+    for arm in ("embed-sel", "embed-syn", "llm2llm", "shuffled", "stat-sel", "stat-syn"):
         assert {row.lineage["difficult_question"] for row in made[arm].rows} <= difficult
 
 

@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
@@ -24,6 +24,7 @@ def stat_sel(
     pool: Sequence[Example],
     options: StatSelOptions,
     *,
+    method: Literal["stat-sel", "shuffled"] = "stat-sel",
     size: int | None = None,
     seed: int = 0,
     parents: Mapping[Skill, str] | None = None,
@@ -39,7 +40,7 @@ def stat_sel(
     Skill-Map[skill] in the order of how alike their labels are to the difficult question's and the skill
     (Jaccard: those they share over those that either has), at random among equals. With `unique`, the
     questions drawn least often come first: a fresh one that is less alike is taken before a repeated one.
-    `drawn_before`: how often earlier rounds drew a pool question, by id.
+    `drawn_before`: how often earlier rounds drew a pool question, by id. `method` is what the lineage names.
 
     A skill with fewer than k questions is filled from its neighbours: its family by `parents` (the skills
     under the same parent, that parent, the skills under it), then those that most often stand beside it in
@@ -65,7 +66,7 @@ def stat_sel(
         if not hands:
             raise UserError("no question of the pool is labelled with a missing skill or a neighbour of one")
         drawn += hands
-    return training_set("stat-sel", drawn if size is None else _thin(drawn, size), source.notes())
+    return training_set(method, drawn if size is None else _thin(drawn, size), source.notes())
 
 
 class Source:

@@ -9,6 +9,7 @@ from stat_train.embedding.vectors import read_vectors
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.methods.controls import balanced, hard, hard_levels, random_set, train
 from stat_train.methods.embed_sel import embed_sel
+from stat_train.methods.shuffled import shuffled_profile
 from stat_train.methods.stat_sel import stat_sel
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.metacognition import taxonomy_of
@@ -24,6 +25,7 @@ NEEDS: dict[Method, tuple[str, ...]] = {
     "balanced": (),
     "hard": ("difficulty",),
     "embed-sel": ("difficulty", "embed"),
+    "shuffled": ("profile", "taxonomy"),
     "stat-sel": ("profile", "taxonomy"),
 }
 
@@ -39,7 +41,7 @@ def draw_needs(arm: Method) -> dict[str, tuple[str, ...]]:
 def draw_options(recipe: Recipe, arm: Method) -> dict[str, Any]:
     """The options that are this arm's own."""
     selection = recipe.selection
-    if arm == "stat-sel":
+    if arm in ("stat-sel", "shuffled"):
         return selection.stat_sel.model_dump()
     if arm == "hard":
         return selection.hard.model_dump(include={"group"} if selection.hard.group else {"levels"})
@@ -56,14 +58,17 @@ def draws_of(arm: Method, work: Work, drawn_before: Mapping[str, int] | None = N
     if arm == "balanced":
         return lambda size: balanced(pool, size, seed=seed)
     questions = work.split("validation")
-    if arm == "stat-sel":
+    if arm in ("stat-sel", "shuffled"):
         missing = MissingSkillProfile.read(work.file("profile", "profile.json")).missing
+        if arm == "shuffled":
+            missing, questions = shuffled_profile(missing, questions, pool, seed=seed)
         parents = taxonomy_of(work).parents
         return lambda size: stat_sel(
             missing,
             questions,
             pool,
             options.stat_sel,
+            method=arm,
             size=size,
             seed=seed,
             parents=parents,

@@ -56,6 +56,7 @@ ARMS = {
     "embed-sel": "the pairs whose questions read most like the difficult ones, with no diagnosis of skills",
     "embed-syn": "new pairs from the teacher, like the pool questions that read most like the difficult ones",
     "llm2llm": "new pairs from the teacher: variants of the questions that the student got wrong, no skills",
+    "shuffled": "pairs drawn as for stat-sel, but for other skills than those missing: a placebo",
     "stat-sel": "pairs drawn by missing skill: each (difficult question, missing skill) calls for its share",
     "stat-syn": "new pairs from the teacher for each (difficult question, missing skill)",
 }
