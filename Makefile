@@ -4,12 +4,17 @@ VENV ?= .venv
 RECIPE ?= recipes/demo.yaml
 TASKS ?=
 SET ?=
-SEEDS ?= 1 2 3
+SEEDS ?=
+ARMS ?=
+PARTS ?=
+DEVICE ?=
+FOLDER ?=
+RUNS ?=
 STAT := $(VENV)/bin/stat-train
 comma := ,
-ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
+DEMO_ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate benchmark warmup adaptmi arms pilot pilot-variations check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate benchmark warmup adaptmi arms pilot pilot-variations study study-tables check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +29,7 @@ $(VENV)/ready: pyproject.toml
 	@touch $@
 
 demo: setup ## run recipes/demo.yaml from data to evidence (CONTROLS=all: with all controls)
-	$(STAT) run recipes/demo.yaml $(ARMS) $(SET)
+	$(STAT) run recipes/demo.yaml $(DEMO_ARMS) $(SET)
 
 adaptmi: setup ## run recipes/adaptmi.yaml: exemplars by skill beside other prompts, no training
 	$(STAT) adaptmi recipes/adaptmi.yaml $(SET)
@@ -66,12 +71,20 @@ warmup: setup ## make the demo's starting point again (data/arithmetic/warmup)
 	$(VENV)/bin/python studies/warmup.py
 
 pilot: setup ## the pilot of docs/results.md; SEEDS='1 2 3', resumable
-	$(VENV)/bin/python studies/pilot.py run --seeds $(SEEDS)
+	$(VENV)/bin/python studies/pilot.py run --seeds $(or $(SEEDS),1 2 3)
 	$(VENV)/bin/python studies/pilot.py table
 
 pilot-variations: setup ## one thing varied at a time, scored on development; SEEDS='3', resumable
-	$(VENV)/bin/python studies/pilot.py vary --seeds $(SEEDS)
+	$(VENV)/bin/python studies/pilot.py vary --seeds $(or $(SEEDS),1 2 3)
 	$(VENV)/bin/python studies/pilot.py variations
+
+study: setup ## the study of docs/study.md, resumable; PARTS, SEEDS, ARMS, DEVICE, FOLDER and RUNS choose
+	$(VENV)/bin/python -m studies.study run $(if $(PARTS),--parts $(PARTS)) $(if $(SEEDS),--seeds $(SEEDS)) \
+		$(if $(ARMS),--arms $(ARMS)) $(if $(DEVICE),--device $(DEVICE)) $(if $(FOLDER),--folder $(FOLDER)) \
+		$(if $(RUNS),--runs $(RUNS)) $(if $(SET),--set $(SET))
+
+study-tables: setup ## redraw every table and picture of docs/study.md from docs/study/*.jsonl
+	$(VENV)/bin/python -m studies.study tables
 
 check-server: setup ## the metacognition path against a real server (xllamacpp, SmolLM2) on 50 questions of MATH
 	$(VENV)/bin/python benchmarks/check_server.py

@@ -36,6 +36,8 @@ from stat_train.student.response import Response
 
 ADAPTMI = "adaptmi"
 RESULTS = "adaptmi.json"
+QUESTIONS = "questions.jsonl"
+"""A row a question: 1 or 0 for each way to prompt."""
 
 
 def adaptmi_steps(recipe: Recipe) -> list[Step]:
@@ -99,6 +101,7 @@ def _compare_step(recipe: Recipe) -> Step:
             "k": recipe.adaptmi.k,
             "grader": recipe.grader,
         },
+        version=2,
     )
 
 
@@ -151,8 +154,17 @@ def _compare(work: Work) -> None:
     )
     diagnosed = work.given[DIAGNOSE].manifest
     assert diagnosed is not None
+    compared = compare_prompts(questions, answers, judges, seed=recipe.seed)
+    write_jsonl(
+        work.stage.file(QUESTIONS),
+        [
+            {"question_id": question.id}
+            | {its.name: its.scores.questions[question.id] for its in compared.promptings}
+            for question in questions
+        ],
+    )
     results = prompting_results(
-        compare_prompts(questions, answers, judges, seed=recipe.seed),
+        compared,
         split=adaptmi_split(recipe),
         student=options.student,
         k=options.k,
@@ -163,7 +175,7 @@ def _compare(work: Work) -> None:
     )
     results.write(work.stage.file(RESULTS))
     write_page(work, prompting_page(results))
-    work.stage.finish([RESULTS, PAGE], counts={"rows_in": len(questions)})
+    work.stage.finish([RESULTS, QUESTIONS, PAGE], counts={"rows_in": len(questions)})
 
 
 def _is_gold(recipe: Recipe) -> bool:

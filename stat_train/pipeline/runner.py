@@ -30,9 +30,17 @@ def run_recipe(
     Returns the stages by title. What was done stays done: a run that was stopped goes on where it was.
     Raises UserError for input that cannot be used, Unfinished where rows are owed or a budget is spent.
     """
+    return run_steps(recipe, steps_up_to(recipe, up_to, beside))
+
+
+def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
+    """Run these steps, each after those that it needs: a recipe's, or a study's own beside them.
+
+    Returns and raises what `run_recipe` does.
+    """
     done: dict[str, Stage] = {}
     with Run(recipe.folder) as run:
-        for step in steps_up_to(recipe, up_to, beside):
+        for step in steps:
             stage = step.stage(run, done)
             if stage.done and not _to_retry(stage, recipe):
                 _say(f"{step.title:{WIDTH}} current")

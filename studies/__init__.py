@@ -1,0 +1,1 @@
+"""Experiments on the embedded domain; none of it is part of the package."""

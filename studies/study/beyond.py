@@ -1,0 +1,93 @@
+"""The tables beyond one training: prompts, GRPO on top, rounds."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from stat_train.recipe import GRPO_SUFFIX
+from stat_train.report.markdown import table
+from stat_train.report.wording import percent, points
+from stat_train.training.rewards import Group, thirds
+from studies.study.evidence import BySeed, Difference, Evidence, difference, mean
+from studies.study.words import NOT_RUN, interval
+
+PROMPTS = ("zero-shot", "fixed", "random", "skills", "consistency@5", "adaptmi", "adaptmi+")
+"""In the order of the table; others (the oracles) after them."""
+
+
+def prompting(evidence: Evidence) -> str:
+    """Ways to prompt: mean over the sampling seeds, and AdaptMI+ against each."""
+    scores = evidence.scores("prompting", "all prompts")
+    costs = {row["arm"]: row for row in evidence.rows("prompting")}
+    rows = []
+    for arm in sorted(scores, key=lambda arm: (*PROMPTS, arm).index(arm)):
+        found = None if arm == "adaptmi+" else difference("adaptmi+", arm, scores)
+        rows.append(
+            [
+                arm,
+                str(len(scores[arm])),
+                percent(mean(scores[arm])),
+                f"{costs[arm]['tokens']:,.0f}",
+                str(costs[arm]["teacher_questions"]),
+                *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
+            ]
+        )
+    headers = ["prompt", "seeds", "accuracy", "tokens a question", "questions to the teacher"]
+    return table([*headers, "AdaptMI+ minus it", "95%"], rows, right=range(1, 7)) if rows else NOT_RUN
+
+
+def rounds(evidence: Evidence) -> str:
+    """Two rounds, one round, and one training of double size, on the seeds that have all."""
+    both = {
+        **evidence.scores("rounds", "two"),
+        "stat-sel": evidence.scores().get("stat-sel", {}),
+        "start": evidence.scores().get("start", {}),
+    }
+    found = [
+        difference("stat-sel-round-2", other, both) for other in ("start", "stat-sel", "stat-sel-at-once")
+    ]
+    return _differences(filter(None, found), both)
+
+
+def _differences(found: Iterable[Difference], scores: Mapping[str, BySeed]) -> str:
+    rows = [
+        [
+            its.one,
+            its.other,
+            str(len(its.seeds)),
+            *(percent(_mean_of(scores[arm], its.seeds)) for arm in (its.one, its.other)),
+            points(its.difference),
+            interval(its.ci95),
+        ]
+        for its in found
+    ]
+    headers = ["arm", "minus", "seeds", "accuracy", "of the other", "points", "95%"]
+    return table(headers, rows, right=range(2, 7)) if rows else NOT_RUN
+
+
+def _mean_of(by_seed: BySeed, seeds: Sequence[int]) -> float:
+    return mean({seed: by_seed[seed] for seed in seeds})
+
+
+def grpo(evidence: Evidence) -> str:
+    """What each GRPO training earned, in its first and last third, and what it changed on test."""
+    after, before = evidence.scores("grpo", "on top"), evidence.scores()
+    both = {**before, **after}
+    rows = []
+    for row in evidence.rows("rewards"):
+        arm, batches = row["arm"], row["batches"]
+        groups = [Group(at, (), its, False) for at, batch in enumerate(batches) for its in batch]
+        earned = thirds(groups, len(batches))
+        assert earned.first is not None and earned.last is not None  # noqa: PT018
+        assert earned.difference is not None and earned.ci95 is not None  # noqa: PT018
+        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", f"{earned.difference:+.3f}"]
+        rewards.append(f"[{earned.ci95[0]:+.3f}, {earned.ci95[1]:+.3f}]")
+        rows.append([arm, str(row["seed"]), *rewards])
+    if not rows:
+        return NOT_RUN
+    headers = ["arm", "seed", "first third", "last third", "difference", "95%"]
+    pairs = [(arm, arm.removesuffix(GRPO_SUFFIX)) for arm in after]
+    last = [(f"stat-sel{GRPO_SUFFIX}", f"{arm}{GRPO_SUFFIX}") for arm in ("start", "random")]
+    found = [difference(one, other, both) for one, other in (*pairs, *last)]
+    return (
+        f"Reward of a question, 0 to 1:\n\n{table(headers, rows, right=range(1, 6))}\n\n"
+        f"Accuracy on test:\n\n{_differences(filter(None, found), both)}"
+    )

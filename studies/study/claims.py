@@ -1,0 +1,152 @@
+"""The tables of the claims: the primary one, all arms, the secondary comparisons, what it took."""
+
+from stat_train.evaluation.paired import holm
+from stat_train.report.markdown import table
+from stat_train.report.wording import p_value, percent, points
+from studies.study.evidence import Evidence, difference, mean, t_interval
+from studies.study.plan import (
+    FROZEN,
+    HALF_WIDTH,
+    PARTS,
+    PRIMARY,
+    RATES,
+    SECONDARY,
+    SEEDS,
+    TARGET,
+    TRAINED,
+    TUNING_SEED,
+)
+from studies.study.words import NOT_RUN, interval, seeds_of
+
+
+def headline(evidence: Evidence) -> str:
+    """The primary claim in one paragraph, whatever it came to."""
+    found = difference(*PRIMARY, evidence.scores())
+    if found is None:
+        return f"**{NOT_RUN}**"
+    low, high = found.ci95
+    if low > 0:
+        said = "STAT-Sel beats Random" + (" and reaches the target" if found.difference >= TARGET else "")
+    else:
+        said = (
+            "STAT-Sel is worse than Random"
+            if high < 0
+            else "No difference between STAT-Sel and Random is shown"
+        )
+    half = (high - low) / 2
+    width = "within" if half <= HALF_WIDTH else "wider than"
+    return (
+        f"**{said}: {points(found.difference)} points on test, 95% {points(low)} to {points(high)}** "
+        f"({seeds_of(found)}; the target was {points(TARGET)}, and a half-width of at most "
+        f"{100 * HALF_WIDTH:.0f}: {100 * half:.1f} is {width} it)."
+    )
+
+
+def primary(evidence: Evidence) -> str:
+    """Each seed of the primary claim; two intervals of the mean."""
+    scores = evidence.scores()
+    found = difference(*PRIMARY, scores)
+    if found is None:
+        return NOT_RUN
+    one, other = PRIMARY
+    rows = [
+        [str(seed), *(percent(scores[arm][seed].accuracy) for arm in ("start", other, one)), points(its)]
+        for seed, its in zip(found.seeds, found.per_seed, strict=True)
+    ]
+    shown = table(["seed", "start", other, one, "difference"], rows, right=range(5))
+    if len(found.seeds) < 2:
+        return shown
+    by_t = t_interval(found.per_seed)
+    return (
+        f"{shown}\n\nMean {points(found.difference)}; two-level bootstrap {interval(found.ci95)}, "
+        f"p {p_value(found.p)}. Student's t over {len(found.seeds)} seeds, one number each: {interval(by_t)}."
+    )
+
+
+def arms(evidence: Evidence) -> str:
+    """Mean accuracy of every arm over its seeds, and STAT-Sel against it on the seeds that both have."""
+    test, ood = evidence.scores(), evidence.scores(split="ood")
+    rows = []
+    for arm in FROZEN.arms:
+        if arm not in test or arm not in ood:
+            continue
+        found = None if arm == "stat-sel" else difference("stat-sel", arm, test)
+        rows.append(
+            [
+                arm,
+                str(len(test[arm])),
+                percent(mean(test[arm])),
+                percent(mean(ood[arm])),
+                *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
+            ]
+        )
+    headers = ["arm", "seeds", "test", "ood", "STAT-Sel minus it, test", "95%"]
+    return table(headers, rows, right=range(1, 6)) if rows else NOT_RUN
+
+
+def secondary(evidence: Evidence) -> str:
+    """Every other comparison that was planned, with Holm's adjustment over those that were run."""
+    found = [
+        (comparison, difference(comparison[3], comparison[4], evidence.scores(*comparison[:3])))
+        for comparison in SECONDARY
+    ]
+    run = [(comparison, its) for comparison, its in found if its is not None]
+    if not run:
+        return NOT_RUN
+    adjusted = holm([its.p for _, its in run])
+    rows = [
+        [
+            f"{its.one} minus {its.other}",
+            split if part == "arms" else f"{split}, {part} {setting}",
+            str(len(its.seeds)),
+            points(its.difference),
+            interval(its.ci95),
+            p_value(its.p),
+            p_value(p),
+        ]
+        for ((part, setting, split, *_), its), p in zip(run, adjusted, strict=True)
+    ]
+    missing = [f"{c[3]} minus {c[4]} ({c[2]}, {c[0]} {c[1]})" for c, its in found if its is None]
+    note = f"\n\nNot run yet: {'; '.join(missing)}." if missing else ""
+    headers = ["comparison", "on", "seeds", "points", "95%", "p", "p (Holm)"]
+    return table(headers, rows, right=range(2, 7)) + note
+
+
+def rates(evidence: Evidence) -> str:
+    """Accuracy on the development split of the tuning seed at each learning rate; the chosen one is bold."""
+    by_rate = {rate: evidence.scores("rates", f"{rate:g}", "development") for rate in RATES}
+    rows = []
+    for arm in TRAINED:
+        tried = {rate: its[arm][TUNING_SEED].accuracy for rate, its in by_rate.items() if arm in its}
+        best = max(tried, key=lambda rate: (tried[rate], -rate)) if len(tried) == len(RATES) else None
+        cells = [percent(tried[rate]) if rate in tried else "-" for rate in RATES]
+        if tried:
+            cells = [f"**{c}**" if rate == best else c for rate, c in zip(RATES, cells, strict=True)]
+            rows.append([arm, *cells])
+    headers = ["arm", *(f"{rate:g}" for rate in RATES)]
+    return table(headers, rows, right=range(1, len(headers))) if rows else NOT_RUN
+
+
+def hours(evidence: Evidence) -> str:
+    """How long the cells took, by part; one seed of the primary claim apart."""
+    rows, total = [], 0.0
+    for part in PARTS:
+        cells = {
+            (row["setting"], row["seed"], "" if part == "prompting" else row["arm"]): row["seconds"]
+            for row in evidence.rows(part)
+        }
+        total += sum(cells.values())
+        if cells:
+            rows.append([part, str(len(cells)), f"{sum(cells.values()) / 3600:.1f}"])
+    if not rows:
+        return NOT_RUN
+    took = {(row["seed"], row["arm"]): row["seconds"] for row in evidence.rows("arms")}
+    needed = ("start", *PRIMARY)
+    whole = [
+        sum(took[seed, arm] for arm in needed) / 60
+        for seed in SEEDS
+        if all((seed, arm) in took for arm in needed)
+    ]
+    said = f" One seed of the primary claim: {min(whole):.0f} to {max(whole):.0f} minutes." if whole else ""
+    rows.append(["together", "", f"{total / 3600:.1f}"])
+    return f"{table(['part', 'cells', 'hours'], rows, right=(1, 2))}\n\nHours of one CPU core.{said}"

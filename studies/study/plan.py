@@ -1,0 +1,90 @@
+"""What the study runs. Seeds, arms and the primary claim were fixed before any of these seeds was run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from stat_train.recipe import START
+from stat_train.recipe_file import read_recipe
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "docs" / "study"
+SEEDS = (100, 101, 102, 103, 104)
+"""Of warm-up, pool and which skills are rare in it, all splits, selection and training; not in the pilot."""
+FEWER = SEEDS[:3]
+TUNING_SEED = 0
+"""Where learning rates are chosen, on its development split: the pilot's and the demo's."""
+RATES = (1e-3, 2e-3)
+"""Of the pilot's rate and its double. Lower ones (5e-4, 3e-4) lost 4 to 11 points there (docs/results.md)."""
+TRAINED: tuple[str, ...] = read_recipe(ROOT / "recipes" / "arms.yaml").arms
+PRIMARY = ("stat-sel", "random")
+TARGET_SPLIT, TARGET, HALF_WIDTH = "test", 0.08, 0.05
+"""Of the primary claim: mean difference on this split, at least; its interval to either side, at most."""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Cells of one part that differ in seed and arm alone.
+
+    `both` changes the warm-up and the run, `run` the run. `rate`: none is the one chosen for the arm.
+    With `profile` the profile of each seed is kept too, beside the tutor's truth.
+    """
+
+    part: str
+    name: str
+    arms: tuple[str, ...]
+    seeds: tuple[int, ...] = SEEDS
+    recipe: str = "arms"
+    splits: tuple[str, ...] = ("test", "ood")
+    both: tuple[str, ...] = ()
+    run: tuple[str, ...] = ()
+    rate: float | None = None
+    profile: bool = False
+
+
+def _wrong(share: float) -> tuple[str, ...]:
+    return (f"tutor.faults={{wrong_labels: {share}, wrong_diagnoses: {share}}}",)
+
+
+FROZEN = Setting("arms", "frozen", (START, *TRAINED), profile=True)
+SKEWED = (START, "random", "balanced", "stat-sel")
+SETTINGS = (
+    *(
+        Setting("rates", f"{rate:g}", TRAINED, (TUNING_SEED,), splits=("development",), rate=rate)
+        for rate in RATES
+    ),
+    FROZEN,
+    Setting("diagnosis", "oracle", ("oracle",), FEWER),
+    Setting("diagnosis", "20% wrong", ("stat-sel",), FEWER, run=_wrong(0.2), profile=True),
+    Setting("diagnosis", "40% wrong", ("stat-sel",), FEWER, run=_wrong(0.4), profile=True),
+    Setting("rounds", "two", ("stat-sel-round-2", "stat-sel-at-once"), FEWER, recipe="rounds"),
+    Setting("grpo", "on top", ("start+grpo", "random+grpo", "stat-sel+grpo"), SEEDS[:1], recipe="grpo"),
+    Setting("skew", "0", SKEWED, FEWER, both=("tutor.skew=0",)),
+    Setting("skew", "0.75", SKEWED, FEWER, both=("tutor.skew=0.75",)),
+    Setting("prompting", "all prompts", ("prompts",), FEWER, recipe="adaptmi", splits=("test",)),
+)
+"""In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed."""
+PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS))
+ARMS = tuple(dict.fromkeys(arm for setting in SETTINGS for arm in setting.arms))
+
+
+def method_of(arm: str) -> str:
+    """The arm whose learning rate an arm is trained with."""
+    base = arm.removesuffix("+grpo")
+    return "stat-sel" if base == "oracle" or base.startswith("stat-sel-") else base
+
+
+Comparison = tuple[str, str, str, str, str]
+"""Part, setting, split, an arm, and the arm taken from it."""
+SECONDARY: tuple[Comparison, ...] = (
+    *(("arms", "frozen", "test", "stat-sel", arm) for arm in TRAINED if arm not in (*PRIMARY, "stat-syn")),
+    ("arms", "frozen", "test", "stat-syn", "random"),
+    ("arms", "frozen", "test", "stat-syn", "balanced"),
+    ("arms", "frozen", "test", "stat-syn", "stat-sel"),
+    ("arms", "frozen", "ood", "stat-sel", "random"),
+    ("arms", "frozen", "ood", "stat-syn", "random"),
+    ("skew", "0", "test", "stat-sel", "random"),
+    ("skew", "0", "test", "stat-sel", "balanced"),
+    ("skew", "0.75", "test", "stat-sel", "random"),
+    ("skew", "0.75", "test", "stat-sel", "balanced"),
+)
+"""All other comparisons that are tested; their p-values are adjusted for each other (Holm)."""

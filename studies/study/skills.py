@@ -1,0 +1,78 @@
+"""Skill by skill: how often it was missing, and what training on the profile changed."""
+
+from collections import defaultdict
+from dataclasses import dataclass
+
+from stat_train.intervals import Interval, bootstrap, percentiles
+from studies.study.evidence import Evidence
+from studies.study.plan import FROZEN, TARGET_SPLIT
+
+ARMS = ("start", "random", "stat-sel")
+RESAMPLES = 2_000
+
+
+@dataclass(frozen=True)
+class SkillGain:
+    """One skill over all seeds: its share of validation questions whose answer lacked it, accuracy of each of
+    `ARMS` on the `n` test questions that need it, and STAT-Sel minus start with its 95 % interval."""
+
+    name: str
+    missing: float
+    n: int
+    accuracy: dict[str, float]
+    change: float
+    ci95: Interval
+
+
+def skill_gains(evidence: Evidence) -> list[SkillGain]:
+    """The skills, most often missing first; empty while no seed has all of `ARMS`."""
+    correct = {
+        (row["seed"], row["arm"]): row["correct"]
+        for row in evidence.rows(FROZEN.part, FROZEN.name)
+        if row["split"] == TARGET_SPLIT
+    }
+    profiles = {row["seed"]: row["skills"] for row in evidence.rows("profiles", FROZEN.name)}
+    right: dict[str, dict[str, list[int]]] = defaultdict(lambda: {arm: [] for arm in ARMS})
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for row in evidence.rows("questions"):
+        seed = row["seed"]
+        if row["split"] != TARGET_SPLIT or any((seed, arm) not in correct for arm in ARMS):
+            continue
+        for place, skills in enumerate(row["skills"]):
+            for skill in skills:
+                for arm in ARMS:
+                    right[skill][arm].append(int(correct[seed, arm][place]))
+        for skill, (missing, _, questions) in profiles[seed].items():
+            counts[skill][0] += missing
+            counts[skill][1] += questions
+    gains = [
+        _gain(name, counts[name][0] / counts[name][1], its) for name, its in right.items() if counts[name][1]
+    ]
+    return sorted(gains, key=lambda gain: (-gain.missing, gain.name))
+
+
+def _gain(name: str, missing: float, right: dict[str, list[int]]) -> SkillGain:
+    changes = [after - before for after, before in zip(right["stat-sel"], right["start"], strict=True)]
+    n = len(changes)
+    return SkillGain(
+        name,
+        missing,
+        n,
+        {arm: sum(its) / n for arm, its in right.items()},
+        sum(changes) / n,
+        bootstrap(changes, resamples=RESAMPLES),
+    )
+
+
+def rank_correlation(gains: list[SkillGain]) -> tuple[float, Interval]:
+    """Spearman's, of how often a skill is missing and STAT-Sel's accuracy minus Random's; 95 % interval by
+    resampling skills."""
+    import numpy as np
+    from scipy.stats import spearmanr
+
+    pairs = np.array([(g.missing, g.accuracy["stat-sel"] - g.accuracy["random"]) for g in gains])
+    random = np.random.default_rng(0)
+    drawn = [pairs[random.integers(len(pairs), size=len(pairs))] for _ in range(RESAMPLES)]
+    ranked = [its for its in drawn if np.ptp(its, axis=0).all()]  # equal values have no ranks
+    low, high = percentiles(np.array([spearmanr(its).statistic for its in ranked]))
+    return float(spearmanr(pairs).statistic), (low, high)

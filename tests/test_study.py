@@ -1,0 +1,201 @@
+"""The study: cells that resume, rows that say what was run, and a page that says what the rows say."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tiny_model import write_tiny_model
+
+from stat_train.errors import UserError
+from studies.study import beyond, claims, why
+from studies.study.__main__ import main
+from studies.study.cells import Place, chosen_rate
+from studies.study.evidence import Evidence, difference
+from studies.study.plan import FOLDER, RATES, SECONDARY, SEEDS, TRAINED
+from studies.study.rows import CELL, Row, add_rows, read_rows
+
+ROOT = Path(__file__).parents[1]
+SHORT = """
+tutor.pool=150 tutor.validation=34 tutor.development=17 tutor.test=34 tutor.ood=17
+sampling.max_tokens=8 evaluation.sampling.max_tokens=8 selection.size=12 sft.max_steps=1 sft.batch_size=4
+student.adapter=null student.adapter_sha256=null
+"""
+
+
+def scored(arm: str, seed: int, correct: str, setting: str = "frozen", **more: object) -> Row:
+    cell = {"setting": setting, "seed": seed, "device": "cpu", "arm": arm, "split": "test", "seconds": 60}
+    return cell | {"correct": correct, "learning_rate": 1e-3} | more
+
+
+@pytest.fixture(scope="module")
+def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Rows of a few cells with a tiny student, and the arguments that made them."""
+    folder = tmp_path_factory.mktemp("study")
+    tiny = write_tiny_model(folder / "tiny")
+    last = ["--folder", str(folder / "rows"), "--runs", str(folder / "runs"), "--set", *SHORT.split()]
+    last += [f"student.model={tiny}", f"selection.embedding.model={tiny}"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STAT_TRAIN_CACHE", str(folder / "cache"))
+        patch.setenv("CUDA_VISIBLE_DEVICES", "")
+        assert main(["run", "--parts", "rates", "--arms", "random", "stat-sel", *last]) == 0
+        first = ["run", "--parts", "arms", "diagnosis", "--seeds", "100"]
+        assert main([*first, "--arms", "start", "random", "stat-sel", "oracle", *last]) == 0
+    return folder, last
+
+
+def test_a_finished_arm_leaves_a_digit_for_each_question_and_the_rate_it_was_trained_with(tried) -> None:
+    folder, _ = tried
+    rows = {(row["arm"], row["split"]): row for row in read_rows(folder / "rows", "arms")}
+    assert set(rows) == {(arm, its) for arm in ("start", "random", "stat-sel") for its in ("test", "ood")}
+    assert {(split, len(row["correct"])) for (_, split), row in rows.items()} == {("test", 34), ("ood", 17)}
+    assert rows["start", "test"]["learning_rate"] is None
+    assert rows["random", "ood"]["learning_rate"] in RATES
+    assert {row["arm"] for row in read_rows(folder / "rows", "diagnosis")} == {"oracle", "stat-sel"}
+    questions = {row["split"]: row["skills"] for row in read_rows(folder / "rows", "questions")}
+    assert {split: len(skills) for split, skills in questions.items()} == {"test": 34, "ood": 17}
+    assert all(questions["test"])
+
+
+def test_an_exact_teacher_names_the_true_skills_and_a_faulty_one_does_not(tried) -> None:
+    folder, _ = tried
+    found = {row["setting"]: row for row in read_rows(folder / "rows", "profiles")}
+    exact, faulty = found["frozen"], found["40% wrong"]
+    assert exact["named"] == exact["true"] == exact["both"] > 20
+    assert faulty["both"] < 0.8 * faulty["named"]
+    assert sum(missing for missing, _, _ in exact["skills"].values()) == exact["named"]
+
+
+def test_cells_with_rows_are_not_run_again(tried, monkeypatch, capsys) -> None:
+    folder, last = tried
+    before = (folder / "rows" / "arms.jsonl").read_bytes()
+    monkeypatch.setattr("studies.study.run.run_cell", lambda *_: pytest.fail("run again"))
+    assert main(["run", "--parts", "arms", "--seeds", "100", "--arms", "start", "random", *last]) == 0
+    assert capsys.readouterr().err.count("has its rows") == 2
+    assert (folder / "rows" / "arms.jsonl").read_bytes() == before
+
+
+def test_a_choice_that_leaves_nothing_is_an_error_in_one_line(tried, capsys) -> None:
+    _, last = tried
+    assert main(["run", "--parts", "grpo", "--seeds", "7", *last]) == 1
+    assert capsys.readouterr().err == (
+        "error: no cell of the plan has these parts, seeds and arms; see studies/study/plan.py\n"
+    )
+
+
+def test_rows_of_two_processes_are_all_kept_and_a_cell_made_again_takes_its_place(tmp_path: Path) -> None:
+    add_rows(tmp_path, "arms", [scored("b", 101, "01"), scored("a", 100, "00")], CELL)
+    add_rows(tmp_path, "arms", [scored("a", 100, "11"), scored("a", 99, "10")], CELL)
+    rows = [(row["seed"], row["arm"], row["correct"]) for row in read_rows(tmp_path, "arms")]
+    assert rows == [(99, "a", "10"), (100, "a", "11"), (101, "b", "01")]
+
+
+def test_the_rate_is_the_best_on_development_the_lower_of_equals_and_never_guessed(tmp_path: Path) -> None:
+    rates = [
+        scored(arm, 0, correct, f"{rate:g}", learning_rate=rate)
+        for arm, both in {"a": ("01", "11"), "b": ("10", "01")}.items()
+        for rate, correct in zip(RATES, both, strict=True)
+    ]
+    add_rows(tmp_path, "rates", [*rates, scored("c", 0, "11", "0.001", learning_rate=1e-3)], CELL)
+    place = Place(tmp_path, tmp_path, "cpu")
+    assert chosen_rate(place, "a") == RATES[1]
+    assert chosen_rate(place, "b") == RATES[0]
+    with pytest.raises(UserError, match=r"rates\.jsonl: c has no row of learning rate 0\.002"):
+        chosen_rate(place, "c")
+
+
+def claim(folder: Path, stat_sel: str, seeds: tuple[int, ...] = SEEDS) -> Evidence:
+    rows = [scored("stat-sel", seed, stat_sel) for seed in seeds]
+    add_rows(folder, "arms", [*rows, *(scored("random", seed, "10" * 50) for seed in seeds)], CELL)
+    add_rows(folder, "arms", [scored("start", seed, "0" * 100) for seed in seeds], CELL)
+    return Evidence(folder)
+
+
+@pytest.mark.parametrize(
+    ("stat_sel", "said"),
+    [
+        ("1110" * 25, "STAT-Sel beats Random and reaches the target: +25.0 points"),
+        ("10" * 50, "No difference between STAT-Sel and Random is shown: 0.0 points"),
+        ("1000" * 25, "STAT-Sel is worse than Random: −25.0 points"),
+    ],
+)
+def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, stat_sel, said) -> None:
+    assert claims.headline(claim(tmp_path, stat_sel)).startswith(f"**{said}")
+
+
+def test_the_mean_is_over_the_seeds_that_have_both_and_says_how_many_are_owed(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25, SEEDS[:2])
+    add_rows(tmp_path, "arms", [scored("stat-sel", SEEDS[2], "0" * 100)], CELL)
+    found = difference("stat-sel", "random", evidence.scores())
+    assert found is not None
+    assert (found.seeds, found.per_seed, found.difference) == (SEEDS[:2], (0.25, 0.25), 0.25)
+    assert "seeds 100, 101, 3 of 5 not run yet" in claims.headline(evidence)
+
+
+def test_rows_of_another_device_are_left_out(tmp_path: Path) -> None:
+    claim(tmp_path, "1110" * 25)
+    add_rows(tmp_path, "arms", [scored("random", 100, "1" * 100, device="a GPU")], CELL)
+    assert Evidence(tmp_path).scores()["random"][100].accuracy == 0.5
+
+
+def test_secondary_comparisons_hold_every_control_and_are_adjusted_for_each_other(tmp_path: Path) -> None:
+    against = {c[4] for c in SECONDARY if c[:4] == ("arms", "frozen", "test", "stat-sel")}
+    assert against == set(TRAINED) - {"random", "stat-sel", "stat-syn"}
+    evidence = claim(tmp_path, "1110" * 25)
+    weak = "1" * 56 + "0" * 44
+    add_rows(tmp_path, "arms", [scored("hard", seed, weak) for seed in SEEDS], CELL)
+    add_rows(tmp_path, "arms", [scored("balanced", seed, "0" * 100) for seed in SEEDS], CELL)
+    table = claims.secondary(evidence)
+    cells = {
+        line.split(" | ")[0].strip("| "): line.split(" | ") for line in table.splitlines() if "minus" in line
+    }
+    p, adjusted = (cells["stat-sel minus balanced"][place].strip("| ") for place in (5, 6))
+    assert (p, adjusted) == ("<0.001", "<0.001")
+    assert "stat-syn minus random" in table.rpartition("Not run yet: ")[2]
+
+
+def test_skills_name_what_was_forgotten(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "10" * 50)
+    for arm, correct in {"start": "01" * 50, "random": "0" * 100}.items():
+        add_rows(tmp_path, "arms", [scored(arm, seed, correct) for seed in SEEDS], CELL)
+    skills = [["learned"] if place % 2 == 0 else ["lost"] for place in range(100)]
+    add_rows(
+        tmp_path,
+        "questions",
+        [{"seed": s, "split": "test", "skills": skills} for s in SEEDS],
+        ("seed", "split"),
+    )
+    profile = {"learned": [9, 10, 10], "lost": [1, 10, 10]}
+    cells = [{"setting": "frozen", "seed": seed, "device": "cpu", "skills": profile} for seed in SEEDS]
+    add_rows(tmp_path, "profiles", cells, CELL[:3])
+    table = why.skills(evidence)
+    assert "| learned | 90% | 250 | 0% | 0% | 100% | +100.0 |" in table
+    assert "| lost | 10% | 250 | 100% | 0% | 0% | −100.0 |" in table
+    assert "Of 2 skills 1 gained, and 1 did not; of 1 that lost the interval excludes 0." in table
+
+
+def test_grpo_tells_reward_by_thirds_and_accuracy_before_and_after(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25, SEEDS[:1])
+    made = [scored("random+grpo", SEEDS[0], "1" * 100, "on top")]
+    add_rows(tmp_path, "grpo", made, CELL)
+    batches = [[0.25, 0.25]] * 3 + [[0.5, 0.5]] * 3 + [[0.75, 0.75]] * 3
+    cell = {"setting": "on top", "seed": SEEDS[0], "device": "cpu", "arm": "random+grpo"}
+    add_rows(tmp_path, "rewards", [cell | {"batches": batches}], CELL)
+    table = beyond.grpo(evidence)
+    assert "| random+grpo | 100 | 0.250 | 0.750 | +0.500 |" in table
+    assert "| random+grpo | random | 1 | 100.0% | 50.0% | +50.0 |" in table
+
+
+def test_the_page_says_what_the_raw_rows_say(tmp_path: Path, capsys) -> None:
+    assert main(["tables", "--check"]) == 0
+    folder = tmp_path / "study"
+    shutil.copytree(FOLDER, folder, ignore=shutil.ignore_patterns("*.lock", "*.png"))
+    shutil.copy(FOLDER.with_suffix(".md"), tmp_path / "study.md")
+    seed = 104
+    add_rows(folder, "arms", [scored("random", seed, "0" * 612), scored("stat-sel", seed, "1" * 612)], CELL)
+    add_rows(folder, "arms", [scored("start", seed, "0" * 612)], CELL)
+    assert main(["tables", "--check", "--folder", str(folder)]) == 1
+    assert "headline is not what the raw rows say; run `make study-tables`" in capsys.readouterr().err
+    assert main(["tables", "--folder", str(folder)]) == 0
+    assert main(["tables", "--check", "--folder", str(folder)]) == 0
+    assert "| 104 | 0.0% | 0.0% | 100.0% | +100.0 |" in (tmp_path / "study.md").read_text()
+    assert (folder / "arms.png").stat().st_size > 10_000
