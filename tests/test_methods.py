@@ -132,6 +132,12 @@ def test_a_written_set_reads_back_and_a_torn_line_is_named(tmp_path) -> None:
         TrainingSet.read(path)
 
 
+def test_a_small_random_sample_is_not_the_beginning_of_a_large_one_with_the_same_seed() -> None:
+    pool = rows("p", 400, "add")
+    large, small = set(sources(random_set(pool, 150))), sources(random_set(pool, 30))
+    assert 3 <= sum(source in large for source in small) <= 20  # 11 are to be expected, not 30
+
+
 def test_random_has_no_repeat_before_the_pool_is_out() -> None:
     assert random_set(POOL, len(POOL)).counts()["unique"] == len(POOL)
     larger = random_set(POOL[:10], 25)

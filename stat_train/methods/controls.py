@@ -13,8 +13,12 @@ from stat_train.methods.training_set import TrainingSet, training_set
 
 
 def random_set(pool: Sequence[Example], size: int, *, seed: int = 0) -> TrainingSet:
-    """`size` questions of the pool, uniformly; a question comes twice only when the pool is smaller."""
-    return _uniform("random", pool, size, [seed, 2])
+    """`size` questions of the pool, uniformly; a question comes twice only when the pool is smaller.
+
+    Samples of two sizes are independent, even with one seed: a student that was warmed up on 1,500 random
+    pairs is not given 300 of the same again.
+    """
+    return _uniform("random", pool, size, [seed, 2, size])
 
 
 def train(
