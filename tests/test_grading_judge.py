@@ -67,7 +67,7 @@ def test_it_needs_a_teacher() -> None:
 
 def test_the_tutor_judges_its_own_domain_and_is_asked_once(tmp_path: Path) -> None:
     pairs = [("80 - 24 = 56, so 56 dollars it is", "56"), ("It costs 50.", "56"), ("who knows", "56")] * 2
-    pairs += [("#### 56", "56"), ("", "56"), ("56", "")]
+    pairs += [(" 56. ", "56"), ("", "56"), ("56", "")]
     for requests, cached in ((3, 0), (0, 3)):
         with judge(tutor(tmp_path / "cache")) as grader:
             verdicts = grader.grade(pairs, [COAT] * len(pairs))
@@ -136,9 +136,31 @@ def test_votes_and_difficulty() -> None:
     assert (found.difficult, found.samples) == (True, (1,))
 
 
+def test_a_last_line_that_is_the_reference_does_not_spare_the_asking() -> None:
+    teacher = Scripted(lambda asked: {"answers": [{"id": "q1", "reason": "r", "verdict": "wrong"}]})
+    responses = ["As it is the capital of England, it is certainly not\nParis", "not #### Paris"]
+    assert judge(teacher).grade([(its, "Paris") for its in responses]) == ["wrong", "wrong"]
+    assert [asked.blocks("response")["q1"] for asked in teacher.asked] == responses
+
+
+def test_votes_are_of_whole_responses() -> None:
+    def first_number(asked: Asked) -> dict:
+        given, wanted = (asked.blocks(tag)["q1"].split()[2] for tag in ("response", "reference"))
+        verdict = "correct" if given == wanted else "wrong"
+        return {"answers": [{"id": "q1", "reason": "r", "verdict": verdict}]}
+
+    grader = judge(teacher := Scripted(first_number))
+    said = ["It is 3.\nI hope this helps!", "It is 5.\nI hope this helps!", "It is 3.\nBye"]
+    again = [said[0].upper(), f" {said[1]}\n", " "]
+    votes = [grader.extract(text) for text in (*said, *again)]
+    assert grader.groups(votes, CAPITAL) == [0, 1, 0, 0, 1, None]
+    pairs = [(asked.blocks("response")["q1"], asked.blocks("reference")["q1"]) for asked in teacher.asked]
+    assert pairs == [(said[0], said[1]), (said[0], said[2]), (said[1], said[2])]
+
+
 def test_gold_answers_are_not_paid_for() -> None:
     teacher = Scripted(says_paris)
-    rows = [Example("a", CAPITAL, answer="Paris"), Example("b", CAPITAL)]
+    rows = [Example("a", CAPITAL, answer="Paris\nin France"), Example("b", CAPITAL)]
     assert [bad.id for bad in judge(teacher).check_gold(rows)] == ["b"]
     assert teacher.asked == []
 

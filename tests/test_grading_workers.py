@@ -186,6 +186,26 @@ def test_a_function_that_cannot_be_used_is_said_at_once(
     assert "\n" not in str(caught.value)
 
 
+READS_BOTH = """
+import re
+def read(text):
+    marked = re.search(r"ANSWER\\((.*?)\\)", text)
+    return marked[1] if marked else text
+def grade(response, gold):
+    return read(response) == read(gold)
+"""
+
+
+def test_votes_of_a_users_function_are_of_whole_responses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with users_grader(tmp_path, monkeypatch, READS_BOTH) as grader:
+        different = [f"ANSWER({n})\nI hope this helps!" for n in range(5)]
+        assert grader.groups([grader.extract(text) for text in different]) == [0, 1, 2, 3, 4]
+        same = ["ANSWER(3)\nI hope this helps!", "So ANSWER(3)\nBye", " \n"]
+        assert grader.groups([grader.extract(text) for text in same]) == [0, 0, None]
+
+
 def test_workers_end_with_their_grader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     grader = users_grader(tmp_path, monkeypatch, USERS)
     assert grader._pool is not None

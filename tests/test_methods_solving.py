@@ -1,6 +1,7 @@
 """Votes on solutions: which are believed, and how often a faulty teacher gets past them."""
 
 import math
+from pathlib import Path
 
 import pytest
 from scripted_teacher import Asked, ScriptedTeacher
@@ -66,6 +67,15 @@ def test_enough_must_agree_and_more_than_on_any_other_answer(
 def test_a_solution_that_says_one_thing_and_answers_another_is_no_vote() -> None:
     vote, _ = voted([("#### 5", "5"), ("#### 5", "6"), ("#### 6", "6")])
     assert (vote.solutions, vote.agreeing) == ((), 1)
+
+
+def test_a_function_that_takes_whole_responses_votes_for_what_is_stated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "ends_with.py").write_text("def ends(response, gold): return response.endswith(gold)")
+    monkeypatch.chdir(tmp_path)
+    vote, _ = voted([("So 5", "5"), ("Hence 5", "5"), ("Maybe 6", "5")], "ends_with:ends")
+    assert (vote.agreeing, vote.answer, vote.solutions) == (2, "5", ("So 5", "Hence 5"))
 
 
 def test_equal_solutions_are_one_pair_and_as_many_votes() -> None:

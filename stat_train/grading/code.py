@@ -5,8 +5,8 @@ import re
 import tokenize
 from functools import lru_cache
 
-FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})[ \t]*([\w+#.-]*)")
-PYTHON = ("python", "python3", "py")
+FENCE = re.compile(r"([ \t]*)(`{3,}|~{3,})[ \t]*\{?\.?([\w+#.-]*)")
+PYTHON = re.compile(r"py(?:thon)?(?:3(?:\.\d+)*)?")
 STATEMENT = re.compile(r"^(?:def|class|import|from|async def|@|[A-Za-z_]\w*[ \t]*=(?!=))", re.MULTILINE)
 IGNORED = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER)
 LONGEST_COMPARED = 50_000
@@ -18,8 +18,8 @@ def extract(text: str) -> str | None:
     A block that is not closed reaches to the end of the text.
     """
     blocks = _blocks(text)
-    for languages in (PYTHON, ("",)):
-        code = [content for language, content in blocks if language in languages]
+    marked = [content for language, content in blocks if PYTHON.fullmatch(language)]
+    for code in (marked, [content for language, content in blocks if not language]):
         if code:
             return code[-1] if code[-1].strip() else None
     return text if not blocks and STATEMENT.search(text) else None
@@ -35,19 +35,20 @@ def gradable(gold: str) -> bool:
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
-    """(language, content) of each fenced block, in order."""
+    """(language, content) of each fenced block, in order; lines lose the indentation of their fence, as in
+    a list."""
     blocks: list[tuple[str, str]] = []
-    fence, language = "", ""
+    indent, fence, language = "", "", ""
     content: list[str] = []
     for line in text.split("\n"):
         match = FENCE.match(line)
         if not fence and match:
-            fence, language, content = match[1], match[2].lower(), []
-        elif fence and match and match[1].startswith(fence) and not line[match.end(1) :].strip():
+            indent, fence, language, content = match[1], match[2], match[3].lower(), []
+        elif fence and match and match[2].startswith(fence) and not line[match.end(2) :].strip():
             blocks.append((language, "\n".join(content)))
             fence = ""
         elif fence:
-            content.append(line)
+            content.append(line[: len(indent)].lstrip(" \t") + line[len(indent) :])
     if fence:
         blocks.append((language, "\n".join(content)))
     return blocks

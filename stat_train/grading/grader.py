@@ -60,7 +60,7 @@ class Grader:
             raise UserError("grader 'judge': it needs a teacher; give judge=TeacherJudge(teacher, prompts)")
         self.name = name
         self.first_error: str | None = None
-        self._rules = RULES.get(name, exact)
+        self._rules = RULES.get(name)
         self._cache: dict[tuple[str, ...], Outcome] = {}
         self._lock = threading.Lock()
         self._judge = judge if name == "judge" else None
@@ -72,6 +72,11 @@ class Grader:
             pool = self._pool = WorkerPool(name, size=size, cpu_seconds=timeout_s)
             if name != "math":
                 pool.start()
+
+    @property
+    def reads_whole(self) -> bool:
+        """Whether the whole response is the answer: that of the judge and of a user's function."""
+        return self._rules is None
 
     @property
     def usage(self) -> Usage | None:
@@ -98,7 +103,12 @@ class Grader:
         return self._outside(pairs)
 
     def extract(self, text: str) -> str | None:
-        """The final answer of a response, None without one; alternatives stay joined by " or "."""
+        """The final answer of a response, None without one; alternatives stay joined by " or ".
+
+        For the judge and a user's function it is the whole response.
+        """
+        if self._rules is None:
+            return text.strip() or None
         answer: str | None = self._rules.extract(text)
         return answer
 
@@ -110,7 +120,8 @@ class Grader:
         """Numbers equal answers alike, from 0 in order of appearance; None stays None: no vote.
 
         An answer joins the first group whose first answer it equals; programs are equal where they differ
-        in comments and spacing only. `question` is the one answered, for `judge`.
+        in comments and spacing only. A user's function gets one as the response and the other as the gold
+        answer. `question` is the one answered, for `judge`, which is not asked about texts that are equal.
         """
         distinct = list(dict.fromkeys(answer for answer in answers if answer is not None))
         leaders: list[str] = []
@@ -155,6 +166,7 @@ class Grader:
         self.close()
 
     def _grade_here(self, response: str, gold: str) -> Verdict:
+        assert self._rules is not None
         if not self._rules.gradable(gold):
             return "error"
         answer = self.extract(response)
@@ -188,16 +200,23 @@ class Grader:
             return "error", "the gold answer is empty"
         if self.name == "math" and (outcome := math.without_asking(answer, gold)):
             return outcome
-        if self.name == "judge" and self._grade_here(answer, gold) == "correct":
+        if self.name == "judge" and _same_text(answer, gold):
             return "correct", None
         return None if answer.strip() else ("wrong", None)
 
     def _equal(self, answer: str, leaders: Sequence[str], question: str) -> list[bool]:
-        if self._pool is None or self.name == "code":
+        if self._rules is not None and (self._pool is None or self.name == "code"):
             return [bool(self._rules.same(answer, leader)) for leader in leaders]
+        if self.name == "judge" and any(alike := [_same_text(answer, leader) for leader in leaders]):
+            return alike
         asked = (question,) if self.name == "judge" else ()
         verdicts = self._outside([(leader, answer, *asked) for leader in leaders])
         return [verdict == "correct" for verdict in verdicts]
+
+
+def _same_text(a: str, b: str) -> bool:
+    """Whether two whole texts are one but for case, white space, quotes and closing punctuation."""
+    return a.strip() == b.strip() or exact.same(a, b)
 
 
 def _as_response(gold: str) -> str:

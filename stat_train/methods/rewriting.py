@@ -108,8 +108,8 @@ def _verified(
     )
     for (example, sample, text), verdict in zip(answered, verdicts, strict=True):
         if verdict != "correct":
-            found = grader.extract(text)
-            reason = f"its answer is {found!r}, not {gold[example.id]!r} ({verdict})"
+            found = f"its answer is {grader.extract(text)!r}, not {gold[example.id]!r} ({verdict})"
+            reason = f"it does not reach the answer ({verdict})" if grader.reads_whole else found
             made.rejected.append(Unanswered(example.id, reason, sample))
     return [row for row, verdict in zip(answered, verdicts, strict=True) if verdict == "correct"]
 

@@ -42,7 +42,8 @@ def solve(
 ) -> Solving:
     """`options.solutions` solutions of each question, each a sample of its own, and the vote on them.
 
-    A solution votes for the answer that the grader reads in it, if that is the answer it states beside.
+    A solution votes for the answer that the grader reads in it, if that is the answer it states beside; for
+    the latter where the grader takes whole responses (`judge`, a user's function).
     Answers are equal where the grader says so (2/4 and 0.5 for `math`). A question needs
     `options.min_votes` for one answer and fewer for any other.
     """
@@ -65,11 +66,11 @@ def solve(
         teacher, batches, render, Solve, fault, temperature=options.temperature, label="solving"
     ):
         if reply.status == "ok" and reply.answer:
-            solution, stated = reply.answer.solution, reply.answer.answer
+            solution, stated = reply.answer.solution, reply.answer.answer.strip()
             read = grader.extract(solution)
             agree = read is not None and grader.same(read, stated, reply.item.question)
-            answer = read if agree else None
-            solved[reply.item.id][reply.sample] = solution.strip(), answer
+            answer = stated if grader.reads_whole else read
+            solved[reply.item.id][reply.sample] = solution.strip(), answer if agree else None
         else:
             left = made.owed if reply.status == "owed" else made.quarantined
             left.append(Unanswered(reply.item.id, reply.reason, reply.sample))
