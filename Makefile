@@ -8,6 +8,7 @@ SEEDS ?=
 ARMS ?=
 PARTS ?=
 DEVICE ?=
+THREADS ?=
 FOLDER ?=
 RUNS ?=
 STAT := $(VENV)/bin/stat-train
@@ -78,10 +79,10 @@ pilot-variations: setup ## one thing varied at a time, scored on development; SE
 	$(VENV)/bin/python studies/pilot.py vary --seeds $(or $(SEEDS),1 2 3)
 	$(VENV)/bin/python studies/pilot.py variations
 
-study: setup ## the study of docs/study.md, resumable; PARTS, SEEDS, ARMS, DEVICE, FOLDER and RUNS choose
+study: setup ## the study of docs/study.md, resumable; PARTS, SEEDS, ARMS, DEVICE, THREADS, FOLDER, RUNS choose
 	$(VENV)/bin/python -m studies.study run $(if $(PARTS),--parts $(PARTS)) $(if $(SEEDS),--seeds $(SEEDS)) \
 		$(if $(ARMS),--arms $(ARMS)) $(if $(DEVICE),--device $(DEVICE)) $(if $(FOLDER),--folder $(FOLDER)) \
-		$(if $(RUNS),--runs $(RUNS)) $(if $(SET),--set $(SET))
+		$(if $(RUNS),--runs $(RUNS)) $(if $(THREADS),--threads $(THREADS)) $(if $(SET),--set $(SET))
 
 study-tables: setup ## redraw every table and picture of docs/study.md from docs/study/*.jsonl
 	$(VENV)/bin/python -m studies.study tables

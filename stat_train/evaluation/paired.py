@@ -30,15 +30,11 @@ class Paired:
 
 @dataclass(frozen=True, slots=True)
 class PairedOverSeeds:
-    """Mean over seeds of `a` minus `b`; the interval counts seeds and questions as drawn.
-
-    `p` is two-sided and of the same bootstrap: twice the share of resamples on the rarer side of 0.
-    """
+    """Mean over seeds of `a` minus `b`; the interval counts seeds and questions as drawn."""
 
     difference: float
     ci95: Interval
     per_seed: tuple[float, ...]
-    p: float
 
 
 def paired(a: Scores, b: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> Paired:
@@ -81,9 +77,7 @@ def paired_over_seeds(
     else:
         means = _nested(differences, resamples, generator)
     per_seed = tuple(float(values.mean()) for values in differences)
-    beyond = min(int((means <= 0).sum()), int((means >= 0).sum()))
-    p = min(1.0, 2 * (beyond + 1) / (resamples + 1))
-    return PairedOverSeeds(sum(per_seed) / len(per_seed), percentiles(means), per_seed, p)
+    return PairedOverSeeds(sum(per_seed) / len(per_seed), percentiles(means), per_seed)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -24,6 +24,12 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", nargs="+", type=int, help="of each part's seeds, these only")
     parser.add_argument("--arms", nargs="+", choices=ARMS, help="of each part's arms, these only")
     parser.add_argument("--device", default="cpu", help="cpu, or the number of a GPU")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="of one process; other numbers round otherwise",
+    )
     parser.add_argument("--folder", type=Path, default=FOLDER, help="of the raw rows")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs")
     parser.add_argument(
@@ -31,16 +37,21 @@ def main(arguments: list[str]) -> int:
     )
     parser.add_argument("--set", nargs="+", default=[], metavar="key=value", help="override every recipe")
     given = parser.parse_args(arguments)
+    os.environ["OMP_NUM_THREADS"] = str(given.threads)
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if given.device == "cpu" else given.device
     try:
         if given.what == "tables":
+            from studies.study.evidence import Evidence
             from studies.study.page import redraw
 
-            return redraw(given.folder, write=not given.check)
+            return redraw(Evidence(given.folder, device_name(given.device)), write=not given.check)
         from studies.study.cells import Place
         from studies.study.run import run
 
-        place = Place(given.folder, given.runs, device_name(given.device), tuple(given.set))
+        if given.set and given.folder == FOLDER:
+            raise UserError("--set is for tries: give them a --folder of their own")
+        device = device_name(given.device)
+        place = Place(given.folder, given.runs.resolve(), device, given.threads, tuple(given.set))
         settings = [setting for setting in SETTINGS if setting.part in given.parts]
         run(place, settings, given.seeds, given.arms)
     except UserError as error:

@@ -1,12 +1,14 @@
 """The tables beyond one training: prompts, GRPO on top, rounds."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 
 from stat_train.recipe import GRPO_SUFFIX
 from stat_train.report.markdown import table
 from stat_train.report.wording import percent, points
 from stat_train.training.rewards import Group, thirds
 from studies.study.evidence import BySeed, Difference, Evidence, difference, mean
+from studies.study.rows import Row
 from studies.study.words import NOT_RUN, interval
 
 PROMPTS = ("zero-shot", "fixed", "random", "skills", "consistency@5", "adaptmi", "adaptmi+")
@@ -16,7 +18,9 @@ PROMPTS = ("zero-shot", "fixed", "random", "skills", "consistency@5", "adaptmi",
 def prompting(evidence: Evidence) -> str:
     """Ways to prompt: mean over the sampling seeds, and AdaptMI+ against each."""
     scores = evidence.scores("prompting", "all prompts")
-    costs = {row["arm"]: row for row in evidence.rows("prompting")}
+    costs: dict[str, list[Row]] = {arm: [] for arm in scores}
+    for row in evidence.rows("prompting"):
+        costs[row["arm"]].append(row)
     rows = []
     for arm in sorted(scores, key=lambda arm: (*PROMPTS, arm).index(arm)):
         found = None if arm == "adaptmi+" else difference("adaptmi+", arm, scores)
@@ -25,8 +29,8 @@ def prompting(evidence: Evidence) -> str:
                 arm,
                 str(len(scores[arm])),
                 percent(mean(scores[arm])),
-                f"{costs[arm]['tokens']:,.0f}",
-                str(costs[arm]["teacher_questions"]),
+                f"{fmean(row['tokens'] for row in costs[arm]):,.0f}",
+                f"{fmean(row['teacher_questions'] for row in costs[arm]):.0f}",
                 *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
             ]
         )

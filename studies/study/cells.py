@@ -1,50 +1,63 @@
 """One cell of the study: an arm of a seed in a setting, trained and scored; what it leaves are rows."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
+from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import run_recipe
 from stat_train.recipe import DEVELOPMENT, GRPO_SUFFIX, START, Recipe, trained_by
 from stat_train.recipe_file import read_recipe
 from stat_train.run import Stage, content_hash
 from studies.study.oracle import ORACLE, run_oracle
-from studies.study.plan import FOLDER, RATES, ROOT, TRAINED, TUNING_SEED, Setting, method_of
+from studies.study.plan import FOLDER, RATES, ROOT, TRAINED, Setting, method_of
 from studies.study.rows import Row, read_rows
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where the study works: rows in `folder`, run folders in `runs`; `overrides` change every recipe."""
+    """Where the study works: rows in `folder`, run folders in `runs`; `overrides` change every recipe.
+    `device` and `threads` stand in the rows."""
 
     folder: Path
     runs: Path
-    device: str
+    device: str = "cpu"
+    threads: int = 1
     overrides: tuple[str, ...] = ()
 
 
 def run_cell(place: Place, setting: Setting, seed: int, arm: str) -> tuple[list[Row], dict[str, Stage]]:
     """A row for each split, and the stages behind them; what is there of the run is not made again."""
-    recipe = recipe_of(place, setting, seed, arm)
-    stages: dict[str, Stage] = {}
+    warmed_up = warm_up(place, setting, seed)
+    recipe = started(recipe_of(place, setting, seed, arm), warmed_up)
+    stages: dict[str, Stage] = run_recipe(recipe, "profile") if setting.profile else {}
     for split in setting.splits:
         oracle = arm == ORACLE
         stages |= run_oracle(recipe, split) if oracle else run_recipe(recipe, f"evaluate {arm}-{split}")
-    own = [title for title in stages if _belongs(title, arm)]
-    seconds = sum(seconds_of(stages[title]) for title in own)
-    if arm == START:
-        seconds += sum(seconds_of(stage) for stage in warmed_up(place, setting, seed).values())
-    rate = None if method_of(arm) == START else recipe.sft.rates[0]
+    own = [stage for title, stage in stages.items() if _belongs(title, arm)]
+    row = {
+        "setting": setting.name,
+        "seed": seed,
+        "device": place.device,
+        "arm": arm,
+        "recipe": fingerprint(recipe),
+        "start": stages["student"].key[:12],
+        "learning_rate": None if method_of(arm) == START else recipe.sft.rates[0],
+        **_pairs(stages.get(f"select {arm}"), warmed_up["select random"]),
+        "seconds": round(sum(map(seconds_of, [*own, *(warmed_up.values() if arm == START else ())]))),
+        "threads": place.threads,
+    }
     return [
-        _row(place, setting, seed, arm, split, stages[f"evaluate {arm}-{split}"], rate, seconds)
+        row | {"split": split, "correct": _correct(stages[f"evaluate {arm}-{split}"])}
         for split in setting.splits
     ], stages
 
 
 def recipe_of(place: Place, setting: Setting, seed: int, arm: str, *more: str) -> Recipe:
-    """The recipe of a cell, from a warm-up of its seed, which is trained where it is not there."""
+    """The recipe of a cell, but for its start. UserError where its learning rate is not chosen."""
     method = method_of(arm)
     lines = [f"seed={seed}", f"run_dir={_run_folder(place, setting, seed)}"]
     if setting.recipe != "rounds":
@@ -53,8 +66,22 @@ def recipe_of(place: Place, setting: Setting, seed: int, arm: str, *more: str) -
         lines.append(f"grpo.arms=[{method}]")
     if method != START:
         lines.append(f"sft.learning_rate={setting.rate or chosen_rate(place, method)}")
-    lines += [*_start(place, setting, seed), *setting.both, *setting.run, *place.overrides, *more]
+    lines += [*setting.both, *setting.run, *place.overrides, *more]
     return read_recipe(ROOT / "recipes" / f"{setting.recipe}.yaml", lines)
+
+
+def started(recipe: Recipe, warmed_up: Mapping[str, Stage]) -> Recipe:
+    """The recipe, from what the warm-up of its seed made."""
+    adapter = warmed_up["sft random"].file("model") / "adapter"
+    student = recipe.student.model_copy(update={"adapter": adapter, "adapter_sha256": None})
+    return recipe.model_copy(update={"student": student})
+
+
+def fingerprint(recipe: Recipe) -> str:
+    """Of all that a recipe says, but where it stands and which weights it begins with."""
+    said = recipe.model_dump(mode="json", exclude_defaults=True, exclude={"run_dir"})
+    said["student"] = {k: v for k, v in said["student"].items() if not k.startswith("adapter")}
+    return content_hash(json.dumps(said, sort_keys=True).replace(f"{ROOT}/", ""))[:12]
 
 
 def chosen_rate(place: Place, method: str) -> float:
@@ -73,15 +100,8 @@ def chosen_rate(place: Place, method: str) -> float:
     return max(RATES, key=lambda rate: (tried[rate], -rate))
 
 
-def _start(place: Place, setting: Setting, seed: int) -> Sequence[str]:
-    if seed == TUNING_SEED:
-        return ()  # the recipes' own, which is the warm-up of this seed
-    adapter = warmed_up(place, setting, seed)["sft random"].file("model") / "adapter"
-    return (f"student.adapter={adapter}", "student.adapter_sha256=null")
-
-
-def warmed_up(place: Place, setting: Setting, seed: int) -> dict[str, Stage]:
-    """The stages of the warm-up of a seed: the start of all its arms."""
+def warm_up(place: Place, setting: Setting, seed: int) -> dict[str, Stage]:
+    """The stages of the warm-up of a seed, the start of all its arms; trained where it is not there."""
     folder = place.runs / f"study-warmup-{seed}-{content_hash(setting.both)[:6]}"
     lines = [f"seed={seed}", f"run_dir={folder}", *setting.both, *place.overrides]
     return run_recipe(read_recipe(ROOT / "recipes" / "warmup.yaml", lines), "sft")
@@ -92,39 +112,42 @@ def _run_folder(place: Place, setting: Setting, seed: int) -> Path:
     return place.runs / f"study-{seed}-{content_hash(setting.both)[:6]}"
 
 
-def _row(
-    place: Place,
-    setting: Setting,
-    seed: int,
-    arm: str,
-    split: str,
-    scored: Stage,
-    rate: float | None,
-    seconds: float,
-) -> Row:
-    verdicts = read_jsonl(scored.file("verdicts.jsonl"))
+def _pairs(selected: Stage | None, warmed_up: Stage) -> Row:
+    """How many pairs an arm holds, of how many questions, and how many of them the warm-up had too."""
+    if selected is None:
+        return {"pairs": None, "distinct": None, "seen": None}
+    its, before = (TrainingSet.read(stage.file("rows.jsonl")).rows for stage in (selected, warmed_up))
+    known = {row.question for row in before}
     return {
-        "setting": setting.name,
-        "seed": seed,
-        "device": place.device,
-        "arm": arm,
-        "split": split,
-        "correct": "".join("01"[row["verdict"] == "correct"] for row in verdicts),
-        "learning_rate": rate,
-        "seconds": round(seconds),
+        "pairs": len(its),
+        "distinct": len({row.question for row in its}),
+        "seen": sum(row.question in known for row in its),
     }
+
+
+def _correct(scored: Stage) -> str:
+    """A 1 or 0 for each question."""
+    return "".join("01"[row["verdict"] == "correct"] for row in read_jsonl(scored.file("verdicts.jsonl")))
 
 
 def _belongs(title: str, arm: str) -> bool:
     """Whether a stage was made for this arm; what all arms share counts for the start."""
     if arm == START:
-        return not any(title.partition(" ")[2].startswith(other) for other in TRAINED)
-    splits = ("test", "ood", DEVELOPMENT)
+        shared = title != "embed" and not title.endswith(" round-2")
+        return shared and not any(title.partition(" ")[2].startswith(other) for other in TRAINED)
+    own: Mapping[str, Sequence[str]] = {
+        "embed-sel": ("embed",),
+        "stat-sel-round-2": [f"{stage} round-2" for stage in _ROUND],
+    }
     return title in (
         trained_by(arm),
         *(f"{stage} {arm}" for stage in ("rewrite", "synthesize", "select")),
-        *(f"evaluate {arm}-{split}" for split in splits),
+        *(f"evaluate {arm}-{split}" for split in ("test", "ood", DEVELOPMENT)),
+        *own.get(arm, ()),
     )
+
+
+_ROUND = ("data", "label", "answer", "difficulty", "diagnose", "profile")
 
 
 def seconds_of(stage: Stage) -> float:

@@ -33,6 +33,7 @@ def headline(evidence: Evidence) -> str:
             if high < 0
             else "No difference between STAT-Sel and Random is shown"
         )
+    said = said if len(found.seeds) == len(SEEDS) else f"Interim: {said}"
     half = (high - low) / 2
     width = "within" if half <= HALF_WIDTH else "wider than"
     return (
@@ -50,7 +51,11 @@ def primary(evidence: Evidence) -> str:
         return NOT_RUN
     one, other = PRIMARY
     rows = [
-        [str(seed), *(percent(scores[arm][seed].accuracy) for arm in ("start", other, one)), points(its)]
+        [
+            str(seed),
+            *(percent(scores[arm][seed].scores.accuracy) for arm in ("start", other, one)),
+            points(its),
+        ]
         for seed, its in zip(found.seeds, found.per_seed, strict=True)
     ]
     shown = table(["seed", "start", other, one, "difference"], rows, right=range(5))
@@ -58,8 +63,8 @@ def primary(evidence: Evidence) -> str:
         return shown
     by_t = t_interval(found.per_seed)
     return (
-        f"{shown}\n\nMean {points(found.difference)}; two-level bootstrap {interval(found.ci95)}, "
-        f"p {p_value(found.p)}. Student's t over {len(found.seeds)} seeds, one number each: {interval(by_t)}."
+        f"{shown}\n\nMean {points(found.difference)}; two-level bootstrap {interval(found.ci95)}. "
+        f"Student's t over {len(found.seeds)} seeds, one number each: {interval(by_t)}, p {p_value(found.p)}."
     )
 
 
@@ -85,15 +90,12 @@ def arms(evidence: Evidence) -> str:
 
 
 def secondary(evidence: Evidence) -> str:
-    """Every other comparison that was planned, with Holm's adjustment over those that were run."""
+    """Every other comparison that was planned; Holm's adjustment counts those that were not run yet as 1."""
     found = [
         (comparison, difference(comparison[3], comparison[4], evidence.scores(*comparison[:3])))
         for comparison in SECONDARY
     ]
-    run = [(comparison, its) for comparison, its in found if its is not None]
-    if not run:
-        return NOT_RUN
-    adjusted = holm([its.p for _, its in run])
+    adjusted = holm([its.p if its else 1.0 for _, its in found])
     rows = [
         [
             f"{its.one} minus {its.other}",
@@ -104,8 +106,11 @@ def secondary(evidence: Evidence) -> str:
             p_value(its.p),
             p_value(p),
         ]
-        for ((part, setting, split, *_), its), p in zip(run, adjusted, strict=True)
+        for ((part, setting, split, *_), its), p in zip(found, adjusted, strict=True)
+        if its is not None
     ]
+    if not rows:
+        return NOT_RUN
     missing = [f"{c[3]} minus {c[4]} ({c[2]}, {c[0]} {c[1]})" for c, its in found if its is None]
     note = f"\n\nNot run yet: {'; '.join(missing)}." if missing else ""
     headers = ["comparison", "on", "seeds", "points", "95%", "p", "p (Holm)"]
@@ -117,7 +122,7 @@ def rates(evidence: Evidence) -> str:
     by_rate = {rate: evidence.scores("rates", f"{rate:g}", "development") for rate in RATES}
     rows = []
     for arm in TRAINED:
-        tried = {rate: its[arm][TUNING_SEED].accuracy for rate, its in by_rate.items() if arm in its}
+        tried = {rate: its[arm][TUNING_SEED].scores.accuracy for rate, its in by_rate.items() if arm in its}
         best = max(tried, key=lambda rate: (tried[rate], -rate)) if len(tried) == len(RATES) else None
         cells = [percent(tried[rate]) if rate in tried else "-" for rate in RATES]
         if tried:

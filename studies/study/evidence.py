@@ -12,13 +12,25 @@ from stat_train.intervals import Interval
 from studies.study.plan import FROZEN, TARGET_SPLIT
 from studies.study.rows import Row, read_rows
 
-BySeed = Mapping[int, Scores]
+
+@dataclass(frozen=True)
+class Cell:
+    """The scores of an arm in one seed; `start`: of which student it was trained."""
+
+    scores: Scores
+    start: str
+
+
+BySeed = Mapping[int, Cell]
 
 
 @dataclass(frozen=True)
 class Difference:
-    """`one` minus `other`, mean over `seeds`: those where both were run. With one seed the interval and p
-    are of its questions alone."""
+    """`one` minus `other`, mean over `seeds`: those where both were run from one start.
+
+    The interval is the two-level bootstrap's; `p` is Student's t over the seeds, since a bootstrap of a few
+    seeds is too sure of itself in the tail. With one seed both are of its questions alone (McNemar).
+    """
 
     one: str
     other: str
@@ -48,28 +60,69 @@ class Evidence:
         self, part: str = FROZEN.part, setting: str = FROZEN.name, split: str = TARGET_SPLIT
     ) -> dict[str, BySeed]:
         """Arm -> seed -> scores."""
-        found: dict[str, dict[int, Scores]] = defaultdict(dict)
+        found: dict[str, dict[int, Cell]] = defaultdict(dict)
         for row in self.rows(part, setting):
             if row.get("split", split) == split:
-                found[row["arm"]][row["seed"]] = _scores(row)
+                found[row["arm"]][row["seed"]] = Cell(_scores(row), row["start"])
         return dict(found)
 
 
 def difference(one: str, other: str, scores: Mapping[str, BySeed]) -> Difference | None:
-    """None where no seed has both."""
+    """None where no seed has both, from one start."""
     return differ(one, other, scores.get(one, {}), scores.get(other, {}))
 
 
 def differ(one: str, other: str, a: BySeed, b: BySeed) -> Difference | None:
-    """The same of scores from two places."""
-    seeds = tuple(sorted(a.keys() & b.keys()))
+    """The same of scores from two places. A seed whose two rows began at different weights (a warm-up that
+    was trained again on another machine ends elsewhere) is no pair, and left out."""
+    seeds = tuple(seed for seed in sorted(a.keys() & b.keys()) if a[seed].start == b[seed].start)
     if not seeds:
         return None
     if len(seeds) == 1:
-        alone = paired(a[seeds[0]], b[seeds[0]])
+        alone = paired(a[seeds[0]].scores, b[seeds[0]].scores)
         return Difference(one, other, seeds, alone.difference, alone.ci95, alone.p, (alone.difference,))
-    over = paired_over_seeds([a[seed] for seed in seeds], [b[seed] for seed in seeds])
-    return Difference(one, other, seeds, over.difference, over.ci95, over.p, over.per_seed)
+    over = paired_over_seeds([a[seed].scores for seed in seeds], [b[seed].scores for seed in seeds])
+    p = _t_test(over.per_seed)
+    return Difference(one, other, seeds, over.difference, over.ci95, p, over.per_seed)
+
+
+def _t_test(per_seed: Sequence[float]) -> float:
+    """Two-sided p of a mean of 0; seeds that agree to the last question have no spread to test by."""
+    from scipy.stats import ttest_1samp
+
+    if len(set(per_seed)) == 1:
+        return 0.0 if per_seed[0] else 1.0
+    return float(ttest_1samp(per_seed, 0.0).pvalue)
+
+
+EXACT = "exact teacher"
+
+
+def by_profile(evidence: Evidence) -> dict[str, BySeed]:
+    """STAT-Sel by each profile that was tried, and Random, on the seeds that all of them have; the worst
+    first as one would expect."""
+    frozen, tried = evidence.scores(), {row["setting"] for row in evidence.rows("diagnosis")}
+    found: dict[str, BySeed] = {
+        "random": frozen.get("random", {}),
+        "shuffled profile": frozen.get("shuffled", {}),
+        **{
+            f"teacher {name}": evidence.scores("diagnosis", name).get("stat-sel", {})
+            for name in ("40% wrong", "20% wrong")
+            if name in tried
+        },
+        EXACT: frozen.get("stat-sel", {}),
+        "oracle": evidence.scores("diagnosis", "oracle").get("oracle", {}),
+    }
+    found = {name: by_seed for name, by_seed in found.items() if by_seed}
+    if EXACT not in found:
+        return {}
+    common = set.intersection(*(set(by_seed) for by_seed in found.values()))
+    if not common:
+        return {}
+    return {
+        name: {seed: cell for seed, cell in by_seed.items() if seed in common}
+        for name, by_seed in found.items()
+    }
 
 
 def t_interval(per_seed: Sequence[float]) -> Interval:
@@ -83,7 +136,7 @@ def t_interval(per_seed: Sequence[float]) -> Interval:
 
 def mean(by_seed: BySeed) -> float:
     """Mean accuracy over seeds."""
-    return sum(its.accuracy for its in by_seed.values()) / len(by_seed)
+    return sum(cell.scores.accuracy for cell in by_seed.values()) / len(by_seed)
 
 
 def _scores(row: Row) -> Scores:

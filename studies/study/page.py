@@ -32,14 +32,18 @@ PICTURES: Mapping[str, Callable[[Evidence], bytes | None]] = {
 }
 
 
-def redraw(folder: Path, write: bool) -> int:
-    """Put every table and picture of the raw rows in `folder` into the page beside it.
+def redraw(evidence: Evidence, write: bool) -> int:
+    """Put every table and picture into the page beside the folder of the raw rows.
 
     With `write` false only says what is stale, and returns 1 if anything is. Raises UserError where the page
     lacks a block. Pictures of rows that are not there yet are left out.
     """
-    evidence, page = Evidence(folder), folder.with_suffix(".md")
-    text = page.read_text()
+    folder = evidence.folder
+    page = folder.with_suffix(".md")
+    try:
+        text = page.read_text()
+    except OSError as error:
+        raise UserError(f"{page}: cannot be read ({error.strerror}); copy docs/study.md there") from error
     drawn = {name: block(evidence) for name, block in BLOCKS.items()}
     stale = [name for name, block in drawn.items() if _block(text, name, page) != block]
     for name in stale:

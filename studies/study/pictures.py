@@ -5,7 +5,7 @@ from typing import Any
 
 from stat_train.report.pictures import BLUE, GREY, INK, ORANGE, PALE, SMALL_FONT, VERMILION, WIDTH, png, style
 from stat_train.report.wording import points
-from studies.study.evidence import BySeed, Difference, Evidence, difference, mean
+from studies.study.evidence import EXACT, BySeed, Difference, Evidence, by_profile, difference, mean
 from studies.study.plan import FROZEN, TARGET
 from studies.study.skills import rank_correlation, skill_gains
 
@@ -54,7 +54,7 @@ def skills(evidence: Evidence) -> bytes | None:
     gains = skill_gains(evidence)
     if not gains:
         return None
-    rho, (low, high) = rank_correlation(gains)
+    rho, (low, high) = rank_correlation(gains, "random")
     from matplotlib.figure import Figure
 
     with style():
@@ -87,20 +87,8 @@ def skills(evidence: Evidence) -> bytes | None:
 
 def diagnosis(evidence: Evidence) -> bytes | None:
     """STAT-Sel by better and worse diagnoses, beside Random: a dot a seed, a line at the mean."""
-    frozen = evidence.scores()
-    wrong = {
-        name: evidence.scores("diagnosis", name).get("stat-sel", {}) for name in ("20% wrong", "40% wrong")
-    }
-    shown: dict[str, BySeed] = {
-        "random": frozen.get("random", {}),
-        "shuffled profile": frozen.get("shuffled", {}),
-        "teacher 40% wrong": wrong["40% wrong"],
-        "teacher 20% wrong": wrong["20% wrong"],
-        "exact teacher": frozen.get("stat-sel", {}),
-        "oracle": evidence.scores("diagnosis", "oracle").get("oracle", {}),
-    }
-    shown = {name: its for name, its in shown.items() if its}
-    if "exact teacher" not in shown or len(shown) < 3:
+    shown = by_profile(evidence)
+    if len(shown) < 3:
         return None
     return _dots(shown, "Is it the diagnosis? Accuracy on test of STAT-Sel by better and worse profiles")
 
@@ -109,8 +97,8 @@ def _dots(scores: Mapping[str, BySeed], title: str) -> bytes:
     with style():
         figure, axes = _canvas(list(scores), title, "% of test")
         for y, (arm, by_seed) in enumerate(scores.items()):
-            color = BLUE if arm in (*OURS, "exact teacher") else GREY
-            accuracies = [100 * its.accuracy for its in by_seed.values()]
+            color = BLUE if arm in (*OURS, EXACT) else GREY
+            accuracies = [100 * its.scores.accuracy for its in by_seed.values()]
             axes.scatter(accuracies, [y] * len(accuracies), color=color, s=26, alpha=0.55)
             average = 100 * mean(by_seed)
             axes.plot([average, average], [y - 0.3, y + 0.3], color=color, linewidth=2)

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 
 from stat_train.errors import UserError
 from stat_train.pipeline import run_recipe
-from stat_train.recipe import GRPO_SUFFIX, START
-from stat_train.run import Stage
-from studies.study.cells import Place, recipe_of, run_cell, seconds_of
+from stat_train.recipe import GRPO_SUFFIX, START, Recipe
+from stat_train.report.wording import points
+from studies.study.cells import Place, fingerprint, recipe_of, run_cell, seconds_of, started, warm_up
+from studies.study.evidence import Evidence, difference
 from studies.study.facts import profile_row, prompt_rows, rewards_of, skills_of
-from studies.study.plan import FROZEN, Setting
-from studies.study.rows import CELL, add_rows, read_rows
+from studies.study.plan import FOLDER, FROZEN, PRIMARY, PROMPTS, Setting
+from studies.study.rows import CELL, Row, add_rows, read_rows
 
 Cell = tuple[Setting, int, str]
 
@@ -25,16 +26,16 @@ def run(
     cells = list(_cells(settings, seeds, arms))
     if not cells:
         raise UserError("no cell of the plan has these parts, seeds and arms; see studies/study/plan.py")
-    for number, (setting, seed, arm) in enumerate(cells, 1):
+    for number, cell in enumerate(cells, 1):
+        setting, seed, arm = cell
         said = f"[{number} of {len(cells)}] {setting.part}, {setting.name}, seed {seed}, {arm}"
-        if _done(place, setting, seed, arm):
+        if _done(place, *cell):
             print(f"{said}: has its rows", file=sys.stderr)
             continue
         print(said, file=sys.stderr, flush=True)
-        if setting.part == "prompting":
-            _run_prompts(place, setting, seed)
-        else:
-            _run(place, setting, seed, arm)
+        make = _run_prompts if arm == PROMPTS else _run
+        make(place, *cell)
+        print(_outcome(place, *cell), file=sys.stderr, flush=True)
 
 
 def _cells(
@@ -49,18 +50,38 @@ def _cells(
 
 
 def _done(place: Place, setting: Setting, seed: int, arm: str) -> bool:
+    """Whether the cell has all its rows. Raises UserError where they were made by another recipe."""
+    its = _rows(place, setting, seed, arm)
+    if not its or {row["split"] for row in its} < set(setting.splits):
+        return False
+    if its[0]["recipe"] != fingerprint(_recipe(place, setting, seed, arm)):
+        raise UserError(
+            f"{place.folder / setting.part}.jsonl: {arm}, seed {seed}, {setting.name}: its rows were made by "
+            "another recipe; take them out to make them again, or undo the change"
+        )
+    return True
+
+
+def _rows(place: Place, setting: Setting, seed: int, arm: str) -> list[Row]:
     cell = (setting.name, seed, place.device)
-    return any(
-        tuple(row[name] for name in CELL[:3]) == cell and arm in (row["arm"], "prompts")
+    return [
+        row
         for row in read_rows(place.folder, setting.part)
-    )
+        if tuple(row[name] for name in CELL[:3]) == cell and arm in (row["arm"], PROMPTS)
+    ]
+
+
+def _recipe(place: Place, setting: Setting, seed: int, arm: str) -> Recipe:
+    if arm != PROMPTS:
+        return recipe_of(place, setting, seed, arm)
+    domain = f"tutor.seed={setting.seeds[0]}"  # the seed is of sampling alone
+    return recipe_of(place, setting, seed, START, domain)
 
 
 def _run(place: Place, setting: Setting, seed: int, arm: str) -> None:
     rows, stages = run_cell(place, setting, seed, arm)
     cell = {"setting": setting.name, "seed": seed, "device": place.device}
     if setting.profile and arm == setting.arms[0]:
-        stages |= run_recipe(recipe_of(place, setting, seed, arm), "profile")
         add_rows(place.folder, "profiles", [cell | profile_row(stages)], CELL[:3])
     if setting == FROZEN and arm == START:
         questions = [
@@ -72,11 +93,40 @@ def _run(place: Place, setting: Setting, seed: int, arm: str) -> None:
     add_rows(place.folder, setting.part, rows, (*CELL, "split"))
 
 
-def _run_prompts(place: Place, setting: Setting, seed: int) -> None:
-    domain = setting.seeds[0]
-    frozen = [f"seed={seed}", f"tutor.seed={domain}"]
-    stages: dict[str, Stage] = run_recipe(recipe_of(place, setting, domain, START, *frozen), "adaptmi")
-    made = ("adaptmi", "prompt")
-    seconds = sum(seconds_of(stage) for stage in stages.values() if stage.name.startswith(made))
-    cell = {"setting": setting.name, "seed": seed, "device": place.device, "seconds": round(seconds)}
+def _run_prompts(place: Place, setting: Setting, seed: int, arm: str) -> None:
+    recipe = _recipe(place, setting, seed, arm)
+    stages = run_recipe(started(recipe, warm_up(place, setting, setting.seeds[0])), "adaptmi")
+    seconds = sum(
+        seconds_of(stage) for stage in stages.values() if stage.name.startswith(("adaptmi", "prompt"))
+    )
+    cell = {
+        "setting": setting.name,
+        "seed": seed,
+        "device": place.device,
+        "recipe": fingerprint(recipe),
+        "start": stages["student"].key[:12],
+        "split": setting.splits[0],
+        "seconds": round(seconds),
+        "threads": place.threads,
+    }
     add_rows(place.folder, setting.part, [cell | row for row in prompt_rows(stages)], CELL)
+
+
+def _outcome(place: Place, setting: Setting, seed: int, arm: str) -> str:
+    """The cell's accuracies; of the primary claim also its difference, beside the seeds on record."""
+    shown = ", ".join(
+        f"{row['arm']} {row['split']} {row['correct'].count('1') / len(row['correct']):.1%}"
+        for row in _rows(place, setting, seed, arm)
+    )
+    if setting != FROZEN or arm not in PRIMARY:
+        return shown
+    here, recorded = (
+        difference(*PRIMARY, Evidence(folder, place.device).scores()) for folder in (place.folder, FOLDER)
+    )
+    if here is not None and seed in here.seeds:
+        own = here.per_seed[here.seeds.index(seed)]
+        shown += f"\nseed {seed}: {' minus '.join(PRIMARY)} {points(own)} points on test"
+    if recorded is not None:
+        least, most = min(recorded.per_seed), max(recorded.per_seed)
+        shown += f"; the {len(recorded.seeds)} seeds on record: {points(least)} to {points(most)}"
+    return shown

@@ -1,6 +1,7 @@
 """Skill by skill: how often it was missing, and what training on the profile changed."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stat_train.intervals import Interval, bootstrap, percentiles
@@ -8,13 +9,18 @@ from studies.study.evidence import Evidence
 from studies.study.plan import FROZEN, TARGET_SPLIT
 
 ARMS = ("start", "random", "stat-sel")
+CONTROL = "balanced"
+"""A further arm, where every seed has it."""
 RESAMPLES = 2_000
 
 
 @dataclass(frozen=True)
 class SkillGain:
-    """One skill over all seeds: its share of validation questions whose answer lacked it, accuracy of each of
-    `ARMS` on the `n` test questions that need it, and STAT-Sel minus start with its 95 % interval."""
+    """One skill over all seeds.
+
+    `missing`: the share of its validation questions whose answer lacked it. `accuracy`: of `ARMS` (and
+    `CONTROL`, if it was run) on the `n` test questions that need it. `change`: STAT-Sel minus start.
+    """
 
     name: str
     missing: float
@@ -32,15 +38,17 @@ def skill_gains(evidence: Evidence) -> list[SkillGain]:
         if row["split"] == TARGET_SPLIT
     }
     profiles = {row["seed"]: row["skills"] for row in evidence.rows("profiles", FROZEN.name)}
-    right: dict[str, dict[str, list[int]]] = defaultdict(lambda: {arm: [] for arm in ARMS})
+    whole = [seed for seed in profiles if all((seed, arm) in correct for arm in ARMS)]
+    shown = [*ARMS, *([CONTROL] if all((seed, CONTROL) in correct for seed in whole) else ())]
+    right: dict[str, dict[str, list[int]]] = defaultdict(lambda: {arm: [] for arm in shown})
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for row in evidence.rows("questions"):
         seed = row["seed"]
-        if row["split"] != TARGET_SPLIT or any((seed, arm) not in correct for arm in ARMS):
+        if row["split"] != TARGET_SPLIT or seed not in whole:
             continue
         for place, skills in enumerate(row["skills"]):
             for skill in skills:
-                for arm in ARMS:
+                for arm in shown:
                     right[skill][arm].append(int(correct[seed, arm][place]))
         for skill, (missing, _, questions) in profiles[seed].items():
             counts[skill][0] += missing
@@ -64,13 +72,13 @@ def _gain(name: str, missing: float, right: dict[str, list[int]]) -> SkillGain:
     )
 
 
-def rank_correlation(gains: list[SkillGain]) -> tuple[float, Interval]:
-    """Spearman's, of how often a skill is missing and STAT-Sel's accuracy minus Random's; 95 % interval by
-    resampling skills."""
+def rank_correlation(gains: Sequence[SkillGain], control: str) -> tuple[float, Interval]:
+    """Spearman's, of how often a skill is missing and STAT-Sel's accuracy minus the control's; 95 % interval
+    by resampling skills."""
     import numpy as np
     from scipy.stats import spearmanr
 
-    pairs = np.array([(g.missing, g.accuracy["stat-sel"] - g.accuracy["random"]) for g in gains])
+    pairs = np.array([(g.missing, g.accuracy["stat-sel"] - g.accuracy[control]) for g in gains])
     random = np.random.default_rng(0)
     drawn = [pairs[random.integers(len(pairs), size=len(pairs))] for _ in range(RESAMPLES)]
     ranked = [its for its in drawn if np.ptp(its, axis=0).all()]  # equal values have no ranks

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from stat_train.report.markdown import table
 from stat_train.report.wording import percent, points
-from studies.study.evidence import BySeed, Evidence, difference, mean
+from studies.study.evidence import EXACT, Evidence, by_profile, difference, mean
 from studies.study.plan import FROZEN
 from studies.study.rows import Row
-from studies.study.skills import rank_correlation, skill_gains
+from studies.study.skills import SkillGain, rank_correlation, skill_gains
 from studies.study.words import NOT_RUN, interval
 
 MOST = 6
@@ -15,40 +15,28 @@ MOST = 6
 
 
 def diagnosis(evidence: Evidence) -> str:
-    """STAT-Sel by teachers and profiles of different worth, on the seeds that each has."""
-    frozen = evidence.scores()
+    """STAT-Sel by teachers and profiles of different worth, on the seeds that all of them have."""
+    compared = by_profile(evidence)
+    if len(compared) < 3:
+        return NOT_RUN
     profiles = {(row["setting"], row["seed"]): row for row in evidence.rows("profiles")}
-    shown: list[tuple[str, str, BySeed]] = [
-        (
-            "oracle: of the test questions themselves",
-            "",
-            evidence.scores("diagnosis", "oracle").get("oracle", {}),
-        ),
-        ("exact teacher", FROZEN.name, frozen.get("stat-sel", {})),
-        *(
-            (f"{name} labels and diagnoses", name, evidence.scores("diagnosis", name).get("stat-sel", {}))
-            for name in ("20% wrong", "40% wrong")
-        ),
-        ("shuffled profile", "", frozen.get("shuffled", {})),
-    ]
     rows = []
-    for name, setting, by_seed in shown:
-        if not by_seed:
-            continue
+    for name, by_seed in compared.items():
+        setting = FROZEN.name if name == EXACT else name.removeprefix("teacher ")
         own = [profiles[setting, seed] for seed in by_seed if (setting, seed) in profiles]
-        found = difference(name, "random", {name: by_seed, "random": frozen.get("random", {})})
+        exact = None if name == EXACT else difference(EXACT, name, compared)
         rows.append(
             [
                 name,
-                str(len(by_seed)),
                 _share(own, "both", "named"),
                 _share(own, "both", "true"),
                 percent(mean(by_seed)),
-                *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
+                *(["", ""] if exact is None else [points(exact.difference), interval(exact.ci95)]),
             ]
         )
-    headers = ["profile", "seeds", "precision", "recall", "test", "minus Random, same seeds", "95%"]
-    return table(headers, rows, right=range(1, 7)) if rows else NOT_RUN
+    seeds = ", ".join(map(str, compared[EXACT]))
+    headers = ["STAT-Sel by", "precision", "recall", "test", f"{EXACT} minus it", "95%"]
+    return f"{table(headers, rows, right=range(1, 6))}\n\nSeeds {seeds}."
 
 
 def _share(rows: Sequence[Row], part: str, whole: str) -> str:
@@ -75,12 +63,20 @@ def skills(evidence: Evidence) -> str:
         ]
         for gain in (*by_change[:MOST], *lost)
     ]
-    rho, (low, high) = rank_correlation(gains)
+    by_random = _correlation(gains, "random")
+    by_balanced = (
+        f", over Balanced: {_correlation(gains, 'balanced')}" if "balanced" in gains[0].accuracy else ""
+    )
     up = sum(gain.change > 0 for gain in gains)
     headers = ["skill", "missing", "questions", "start", "random", "stat-sel", "change", "95%"]
     return (
         f"{table(headers, rows, right=range(1, 8))}\n\n"
         f"Of {len(gains)} skills {up} gained, and {len(gains) - up} did not; of {len(surely)} that lost the "
-        "interval excludes 0. Rank correlation of how often a skill was missing with STAT-Sel's lead over "
-        f"Random in it: {rho:+.2f} [{low:+.2f}, {high:+.2f}]."
+        "interval (of the skill alone, not adjusted for their number) excludes 0. Rank correlation of how "
+        f"often a skill was missing with STAT-Sel's lead in it over Random: {by_random}{by_balanced}."
     )
+
+
+def _correlation(gains: Sequence[SkillGain], control: str) -> str:
+    rho, (low, high) = rank_correlation(gains, control)
+    return f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
