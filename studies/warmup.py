@@ -1,5 +1,9 @@
 """Make the demo's starting point again: recipes/warmup.yaml, its adapter copied to data/arithmetic/warmup.
 
+The adapter that is there was made by an earlier version, whose arm `random` drew other 1,500 pairs of the
+same pool; and another machine rounds otherwise. So this makes another starting point of the same kind, with
+another fingerprint.
+
 python studies/warmup.py
 """
 
