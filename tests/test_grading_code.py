@@ -14,7 +14,7 @@ RIGHT = "def double(x):\n    return 2 * x"
 
 
 @pytest.fixture(scope="module")
-def grader() -> Iterator[Grader]:
+def grader(programs_run: None) -> Iterator[Grader]:
     with Grader("code", timeout_s=1.0, workers=2) as grader:
         yield grader
 

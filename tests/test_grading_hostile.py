@@ -100,7 +100,7 @@ def test_in_workers_of_math() -> None:
         assert verdicts["LaTeX"][0] == "error"
 
 
-def test_in_the_sandbox() -> None:
+def test_in_the_sandbox(programs_run: None) -> None:
     right = "```python\nx = 3\n```"
     with Grader("code", timeout_s=1.0, workers=2) as grader:
         pairs = [

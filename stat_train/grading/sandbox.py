@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import secrets
 import signal
 import subprocess
@@ -14,26 +15,32 @@ from typing import Any
 
 from stat_train.errors import UserError
 from stat_train.grading.pool import WALL_PER_CPU_SECOND, Outcome
+from stat_train.grading.sandboxed import FLOODED, KEPT, OVERRAN
+from stat_train.grading.syscall_filter import syscall_filter
 
 PROGRAM = Path(__file__).with_name("sandboxed.py")
 MEMORY_BYTES = 2**30
 FILE_BYTES = 16 * 2**20
 GRACE_S = 10.0
-KEPT = ("network", "processes", "files")
+UNSAFE = "STAT_TRAIN_UNSAFE_CODE"
+"""Set to 1 in the environment: programs are run where nothing can be kept from them."""
 
 
 class Sandbox:
     """Runs up to `size` answers at a time: `cpu_seconds` of CPU time and four times that by the clock, 1 GiB
-    of memory, files of 16 MiB in an empty folder, no environment, nothing on stdin.
+    of memory a process, files of 16 MiB in an empty folder, no environment, nothing on stdin.
 
-    Where the kernel has user namespaces for us there is no network either, no other process in sight, and
-    nothing but that folder can be written; where it has none it says so, once, on stderr.
+    There is no network, no socket that is a file, no other process in sight, and nothing but that folder can
+    be written. Where the kernel does not let us have all of that nothing is run, unless the environment says
+    STAT_TRAIN_UNSAFE_CODE=1: then stderr says once what is in reach.
     """
 
     def __init__(self, *, size: int, cpu_seconds: float) -> None:
         self.size, self.cpu_seconds = size, cpu_seconds
         self.kept: tuple[str, ...] | None = None
         """Which of network, processes and files are kept from the answers; None before the first."""
+        program = syscall_filter(platform.machine())
+        self._filter = program.hex() if program else None
 
     def run(self, pairs: Sequence[tuple[str, ...]]) -> list[Outcome]:
         """(verdict, reason) for each (program, tests), in order. Raises UserError where none can be run."""
@@ -58,14 +65,22 @@ class Sandbox:
             "wall_s": wall_s,
             "memory_bytes": MEMORY_BYTES,
             "file_bytes": FILE_BYTES,
+            "filter": self._filter,
+            "unsafe": os.environ.get(UNSAFE) == "1",
         }
-        with tempfile.TemporaryDirectory(prefix="answer-", ignore_cleanup_errors=True) as folder:
-            found = _report(task, folder, wall_s + GRACE_S)
-        if found is None:
+        try:
+            with tempfile.TemporaryDirectory(prefix="answer-", ignore_cleanup_errors=True) as folder:
+                found = _report(task, folder, wall_s + GRACE_S)
+        except OSError as error:
+            raise UserError(
+                f"grader 'code': no process can be started for an answer ({error}); free memory, processes "
+                "or disk space, or have fewer run at a time"
+            ) from error
+        if found is None or found["status"] == OVERRAN:
             return "timeout", "no end within the time limit"
-        self._say(found["kept"])
-        if found["status"] == -1:
-            return "timeout", "no end within the time limit"
+        self._require(found["kept"], task["unsafe"])
+        if found["status"] == FLOODED:
+            return "wrong", "the program wrote where its verdict is written"
         if found["status"] and os.WIFSIGNALED(found["status"]):
             number = os.WTERMSIG(found["status"])
             if number == signal.SIGKILL and found["cpu_s"] >= 0.9 * task["cpu_s"]:
@@ -76,17 +91,25 @@ class Sandbox:
                 return verdict, reason or None
         return "wrong", "the program ended before its tests did"
 
-    def _say(self, kept: Sequence[str]) -> None:
-        if self.kept is None:
-            self.kept = tuple(kept)
-            reachable = [name for name in KEPT if name not in kept]
-            if reachable:
-                print(
-                    f"grader 'code': this system does not keep {', '.join(reachable)} from the answers that "
-                    "it runs; use a container that does",
-                    file=sys.stderr,
-                    flush=True,
-                )
+    def _require(self, kept: Sequence[str], unsafe: bool) -> None:
+        """Raises UserError where the answers are not shut in and so were not run."""
+        first, self.kept = self.kept is None, tuple(kept)
+        reachable = ", ".join(name for name in KEPT if name not in kept)
+        if reachable and not unsafe:
+            raise UserError(
+                f"grader 'code': this system does not let us keep {reachable} (and so the keys in this "
+                "process's environment) from the programs that it would run; run where unprivileged user "
+                "namespaces are allowed (a container that has them, or `sysctl "
+                f"kernel.apparmor_restrict_unprivileged_userns=0`), or set {UNSAFE}=1 where nothing is worth "
+                "keeping"
+            )
+        if reachable and first:
+            print(
+                f"grader 'code': {UNSAFE}=1: {reachable} and the keys in this process's environment are in "
+                "reach of the programs that it runs",
+                file=sys.stderr,
+                flush=True,
+            )
 
 
 def _report(task: dict[str, Any], folder: str, seconds: float) -> dict[str, Any] | None:
