@@ -24,6 +24,17 @@ def wilson(share: float, n: int) -> Interval:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def bonett_price(gained: int, lost: int, n: int) -> Interval:
+    """95 % interval of a difference of paired shares: of `n` pairs so many went better and so many worse.
+
+    Adjusted Wald (Bonett and Price 2012): it has a width even where no pair differs.
+    """
+    better, worse = (gained + 1) / (n + 2), (lost + 1) / (n + 2)
+    difference = better - worse
+    half = Z95 * math.sqrt((better + worse - difference**2) / (n + 2))
+    return max(-1.0, difference - half), min(1.0, difference + half)
+
+
 def bootstrap(values: Sequence[float], *, seed: int = 0, resamples: int = RESAMPLES) -> Interval:
     """95 % percentile interval of the mean, resampling the values (one a question)."""
     import numpy as np

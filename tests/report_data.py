@@ -33,7 +33,12 @@ def profile_row(skill: str, missing: int, difficult: int, subject: str = "") -> 
 
 def pair(difference: float, low: float, high: float, **names: str) -> dict[str, Any]:
     named = {"arm": "stat-sel", "against": "random", "split": "test"} | names
-    return {**named, "difference": difference, "ci95": [low, high], "p": 0.0004 if low > 0 else 0.2}
+    return {
+        **named,
+        "difference": difference,
+        "ci95": [low, high],
+        "p": 0.0004 if low > 0 or high < 0 else 0.2,
+    }
 
 
 def raw_results() -> dict[str, Any]:

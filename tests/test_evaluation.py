@@ -9,7 +9,7 @@ from stat_train.evaluation.paired import holm, paired, paired_over_seeds
 from stat_train.evaluation.samples import average_at_n, majority_at_k, pass_at_k
 from stat_train.evaluation.scores import Scores, score
 from stat_train.grading.verdict import Verdict
-from stat_train.intervals import bootstrap, wilson
+from stat_train.intervals import bonett_price, bootstrap, wilson
 
 
 def scores(shares: list[int], prefix: str = "q") -> Scores:
@@ -92,7 +92,27 @@ def test_paired_difference_flips_and_mcnemar() -> None:
 
 def test_equal_models_have_no_difference() -> None:
     result = paired(scores([1, 0]), scores([1, 0]))
-    assert (result.difference, result.ci95, result.p) == (0.0, (0.0, 0.0), 1.0)
+    assert (result.difference, result.p) == (0.0, 1.0)
+
+
+def test_few_flips_are_not_certain() -> None:
+    none = paired(scores([1] * 40), scores([1] * 40))
+    assert none.ci95 == bonett_price(0, 0, 40)
+    assert none.ci95 == pytest.approx((-0.066, 0.066), abs=5e-4)
+    four = paired(scores([1] * 4 + [0] * 36), scores([0] * 40))
+    assert four.p == 0.125
+    assert four.ci95 == pytest.approx((-0.0154, 0.2059), abs=5e-5)
+    few, many = (paired(scores([1] * flips + [0] * 50), scores([0] * flips + [0] * 50)) for flips in (24, 25))
+    assert few.ci95 == bonett_price(24, 0, 74)
+    assert many.ci95 != bonett_price(25, 0, 75)
+    assert paired(scores([1]), scores([0])).ci95[1] <= 1
+    half = score([Example(f"q{n}", "?") for n in range(4)], [["correct", "wrong"]] + [["wrong"] * 2] * 3)
+    assert paired(half, scores([0] * 4)).ci95 != bonett_price(1, 0, 4)
+
+
+def test_shares_that_are_all_alike_are_not_certain() -> None:
+    result = score([Example("a", "?", skills=("s",))], [["correct", "wrong"]])
+    assert result.ci95 == result.per_skill["s"].ci95 == wilson(0.5, 1)
 
 
 def test_the_order_of_questions_does_not_matter_but_the_questions_do() -> None:

@@ -127,6 +127,15 @@ def test_verdict_follows_the_interval(low: float, high: float, says: str) -> Non
     assert ("no difference shown" in comparison(one)) == (says == "no difference shown")
 
 
+@pytest.mark.parametrize("side", [1, -1])
+def test_an_interval_without_a_p_to_match_shows_nothing(side: int) -> None:
+    raw = pair(0.1 * side, *sorted((0.01 * side, 0.19 * side)))
+    one = Paired.model_validate(raw | {"p": 0.057})
+    assert verdict(one) == "no difference shown"
+    assert "no difference shown" in comparison(one)
+    assert "fits the data, but p = 0.057)" in comparison(one)
+
+
 def test_comparisons_name_direction_interval_and_p() -> None:
     assert comparison(Paired.model_validate(pair(0.11, 0.05, 0.17))) == (
         "stat-sel is 11.0 points above random on test (95% interval +5.0 to +17.0; p < 0.001)."

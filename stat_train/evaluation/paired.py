@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stat_train.evaluation.scores import Scores
-from stat_train.intervals import CHUNK, RESAMPLES, Interval, percentiles, resampled_means
+from stat_train.intervals import CHUNK, RESAMPLES, Interval, bonett_price, percentiles, resampled_means
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+
+FEW_FLIPS = 25
+"""Below so many questions that went better or worse a bootstrap is too sure of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,8 @@ class PairedOverSeeds:
 def paired(a: Scores, b: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> Paired:
     """`a` against `b`: paired bootstrap over questions for the interval, exact McNemar for p.
 
+    Where all differences are -1, 0 or 1 and fewer than 25 questions flipped, the interval is Bonett and
+    Price's: resampling few flips is too sure of itself, and none at all gives an interval without width.
     Raises ValueError where the two did not answer the same questions.
     """
     import numpy as np
@@ -47,10 +53,13 @@ def paired(a: Scores, b: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -
 
     differences = _differences(a.questions, b.questions)
     gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
-    means = resampled_means(differences, resamples, np.random.default_rng(seed))
+    if gained + lost < FEW_FLIPS and np.isin(differences, (-1, 0, 1)).all():
+        ci95 = bonett_price(gained, lost, len(differences))
+    else:
+        ci95 = percentiles(resampled_means(differences, resamples, np.random.default_rng(seed)))
     return Paired(
         difference=float(differences.mean()),
-        ci95=percentiles(means),
+        ci95=ci95,
         p=float(binomtest(gained, gained + lost, 0.5).pvalue) if gained + lost else 1.0,
         gained=gained,
         lost=lost,

@@ -108,6 +108,6 @@ def _groups(
 def _group(shares: Sequence[float], single: bool, seed: int) -> Group:
     n = len(shares)
     accuracy = sum(shares) / n
-    alike = accuracy in (0, 1)  # resampling them would claim certainty
+    alike = len(set(shares)) == 1  # resampling them would claim certainty
     interval = wilson(accuracy, n) if single or alike else bootstrap(shares, seed=seed)
     return Group(accuracy=accuracy, ci95=interval, n=n)

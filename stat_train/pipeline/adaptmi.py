@@ -101,7 +101,7 @@ def _compare_step(recipe: Recipe) -> Step:
             "k": recipe.adaptmi.k,
             "grader": recipe.grader,
         },
-        version=2,
+        version=3,
     )
 
 

@@ -254,7 +254,7 @@ def _outcome(results: Results) -> Iterator[str]:
     if note := cut_off(results):
         yield f"{prose(note)}. With more tokens some of them might have been right."
     if results.paired:
-        yield "Differences on the same questions, in points (better, worse: the interval excludes 0):"
+        yield "Differences on the same questions, in points (better, worse: interval without 0, p < 0.05):"
         yield table(
             ["split", "arm", "against", "points", "95% interval", "p", "verdict"],
             (

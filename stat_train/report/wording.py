@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from stat_train.report.results import Paired
 
 MINUS = "\N{MINUS SIGN}"
+SIGNIFICANT = 0.05
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -38,12 +39,13 @@ def p_equals(p: float) -> str:
 
 
 def verdict(pair: Paired) -> str:
-    """What the 95% interval of a paired difference lets one say."""
+    """What a paired difference lets one say: its 95% interval excludes 0, and p is below 0.05 too."""
     low, high = pair.ci95
-    if low > 0:
-        return "better"
-    if high < 0:
-        return "worse"
+    if pair.p < SIGNIFICANT:
+        if low > 0:
+            return "better"
+        if high < 0:
+            return "worse"
     return "no difference shown"
 
 
@@ -51,10 +53,11 @@ def comparison(pair: Paired) -> str:
     """A paired difference as a sentence."""
     low, high = pair.ci95
     if verdict(pair) == "no difference shown":
+        doubt = f", but p {p_equals(pair.p)}" if low > 0 or high < 0 else ""
         return (
             f"{pair.arm} against {pair.against} on {pair.split}: no difference shown "
             f"({points(pair.difference)} points; anything from {points(low)} to {points(high)} fits the "
-            "data)."
+            f"data{doubt})."
         )
     side = "above" if low > 0 else "below"
     return (
