@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import socket
 from fractions import Fraction
 from itertools import chain
@@ -258,6 +259,8 @@ def test_rewritten_solutions_differ_and_keep_the_answer():
             assert read_work(item.solution).answer == Fraction(example.answer)
             assert diagnose(parse(example.question), item.solution).verdict == "correct"
             assert item.solution != example.solution
+            for line in item.solution.splitlines()[:-1]:
+                assert len(re.findall(r"\d+", line)) == 3  # the result is said once, after its computation
     assert drawn[0] != drawn[1]
 
 

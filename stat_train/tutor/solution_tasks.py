@@ -119,7 +119,8 @@ def _wrong_value(value: int, draw: Random) -> int:
 
 
 def _told(steps: Iterable[Step], draw: Random) -> list[str]:
-    """A line a step, in one of several styles."""
+    """A line a step, in one of several styles; none names a result before it is computed, which a small
+    student would learn to guess."""
     equations = list(steps)
     style = draw.choice(("named", "ordered", "spoken"))
     if style == "named":
@@ -127,4 +128,4 @@ def _told(steps: Iterable[Step], draw: Random) -> list[str]:
     if style == "ordered":
         leads = ["First", *["Then"] * (len(equations) - 2), "Last"] if len(equations) > 1 else ["Compute"]
         return [f"{lead}: {step}" for lead, step in zip(leads, equations, strict=True)]
-    return [f"We get {step.value}: {step}" for step in equations]
+    return [f"We work out {step}" for step in equations]
