@@ -14,9 +14,13 @@ from stat_train.cli import main
 from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
-from stat_train.evaluation.export import export_rows
+from stat_train.evaluation.export import Export, export_rows
+from stat_train.evaluation.export_folder import exporting_to
+from stat_train.evaluation.lm_eval_export import write_lm_eval
+from stat_train.pipeline.exporting import export_tasks
+from stat_train.recipe_file import read_recipe
 from stat_train.student.load import load_student
-from stat_train.student.options import StudentOptions
+from stat_train.student.options import Sampling, StudentOptions
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
 
@@ -155,3 +159,72 @@ def test_skills_that_read_alike_get_tasks_of_their_own(tmp_path: Path) -> None:
         ("my_run_test_algebra_long_division", "algebra/long division", 2),
         ("my_run_test_algebra_long_division_2", "algebra/long-division", 1),
     ]
+
+
+def written(folder: Path, splits: dict[str, list[tuple[str, ...]]]) -> Path:
+    """An export for lm-eval; `splits`: the skills of each question."""
+    rows = {
+        split: [Example(f"{split}{n}", "?", answer="1", skills=its) for n, its in enumerate(skills)]
+        for split, skills in splits.items()
+    }
+    with exporting_to(folder) as new:
+        tasks = export_rows(new, "my", rows, lambda question: [{"role": "user", "content": question}])
+        write_lm_eval(new, Export("my", tasks, "numeric", Sampling(), chat=True))
+    return folder
+
+
+def test_splits_and_skills_that_read_alike_overwrite_nothing(tmp_path: Path) -> None:
+    splits = {
+        "test": [("hard",), ("skills",)],
+        "test_hard": [(), ()],
+        "math-500": [(), (), ()],
+        "math_500": [()] * 4,
+        "Test": [()] * 5,
+    }
+    out = written(tmp_path / "out", splits)
+    tasks = {path.stem: yaml.load(path.read_text(), _Loader) for path in out.glob("*.yaml")}
+    assert {name: its["dataset_kwargs"] for name, its in tasks.items() if "group" not in its} == {
+        "my_test": {"split": "test"},
+        "my_test_hard": {"split": "test_hard"},
+        "my_math_500": {"split": "math-500"},
+        "my_math_500_2": {"split": "math_500"},
+        "my_test_2": {"split": "Test_2"},
+        "my_test_hard_2": {"split": "test", "skill": "hard"},
+        "my_test_skills_2": {"split": "test", "skill": "skills"},
+    }
+    assert tasks["my_test_skills"]["task"] == ["my_test_hard_2", "my_test_skills_2"]
+    rows = {path.name: len(list(read_jsonl(path))) for path in (out / "data").iterdir()}
+    assert rows == {
+        "test.jsonl": 2,
+        "test_hard.jsonl": 2,
+        "math-500.jsonl": 3,
+        "math_500.jsonl": 4,
+        "Test_2.jsonl": 5,
+    }
+
+
+def test_a_later_export_replaces_an_earlier_one_and_nothing_else(tmp_path: Path) -> None:
+    out = written(tmp_path / "out", {"test": [("old",)], "gone": [()]})
+    (out / "my_results.yaml").write_text("mine: 1")
+    written(out, {"test": [("new",)]})
+    names = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    tasks = {"my_test.yaml", "my_test_new.yaml", "my_test_skills.yaml"}
+    assert names == {*tasks, "data/test.jsonl", "shared.py", "README.md", "export.json", "my_results.yaml"}
+    with pytest.raises(UserError, match=r"my_results.yaml: no export wrote it; move it"):
+        written(out, {"results": [()]})
+    assert (out / "my_test_new.yaml").exists()
+    assert not (out / ".export").exists()
+
+
+def test_a_folder_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("mine")
+    with pytest.raises(UserError, match=r"holds 'README.md', which no export wrote; choose an empty folder"):
+        export_tasks(read_recipe(SMOKE, []), "lm-eval", tmp_path)
+    with pytest.raises(UserError, match="a file, not a folder"):
+        written(tmp_path / "README.md", {"test": [()]})
+    (tmp_path / "export.json").write_text('{"files": ["../README.md"]}')
+    with pytest.raises(UserError, match="outside the folder"):
+        written(tmp_path, {"test": [()]})
+    (tmp_path / "export.json").write_text("[]")
+    with pytest.raises(UserError, match="not the list of an export's files"):
+        written(tmp_path, {"test": [()]})

@@ -18,12 +18,16 @@ FOLDER = "data"
 
 @dataclass(frozen=True, slots=True)
 class ExportedTask:
-    """A task of its own: the whole of a split, or (`skill`) its questions that need one skill."""
+    """A task of its own: the whole of a split, or (`skill`) its questions that need one skill.
+
+    `split` is the name of the file of rows; `group` of a whole the name for its skills together, if any.
+    """
 
     name: str
     split: str
     skill: str = ""
     n: int = 0
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +45,41 @@ class Export:
 def export_rows(
     folder: Path, name: str, splits: Mapping[str, Sequence[Example]], messages: Messages
 ) -> tuple[ExportedTask, ...]:
-    """Write `data/SPLIT.jsonl` into `folder`: the rows with their prompts; the tasks that they make."""
+    """Write `data/SPLIT.jsonl` into `folder`: the rows with their prompts; the tasks that they make.
+
+    No two names are the same, of files not even where case does not count: a number tells apart those that
+    would be. Whole splits are named first, then the groups of their skills, then the skills.
+    """
+    rows = {split: [_row(example, messages) for example in examples] for split, examples in splits.items()}
+    skills = {split: sorted({skill for row in its for skill in row["skills"]}) for split, its in rows.items()}
+    files, names = _Names(), _Names()
+    file = {split: files.new(split) for split in rows}
+    whole = {split: names.new(f"{_slug(name)}_{_slug(split)}") for split in rows}
+    group = {split: names.new(f"{whole[split]}_skills") if skills[split] else "" for split in rows}
     tasks: list[ExportedTask] = []
-    for split, examples in splits.items():
-        rows = [_row(example, messages) for example in examples]
-        write_jsonl(folder / FOLDER / f"{split}.jsonl", rows)
-        whole = f"{_slug(name)}_{_slug(split)}"
-        tasks.append(ExportedTask(whole, split, n=len(rows)))
-        for skill in sorted({skill for row in rows for skill in row["skills"]}):
-            its = f"{whole}_{_slug(skill)}"
-            taken = {task.name for task in tasks}
-            number = next(
-                n for n in range(1, len(tasks) + 2) if (f"{its}_{n}" if n > 1 else its) not in taken
-            )
-            n = sum(skill in row["skills"] for row in rows)
-            tasks.append(ExportedTask(f"{its}_{number}" if number > 1 else its, split, skill, n))
+    for split, its in rows.items():
+        write_jsonl(folder / FOLDER / f"{file[split]}.jsonl", its)
+        tasks.append(ExportedTask(whole[split], file[split], n=len(its), group=group[split]))
+        for skill in skills[split]:
+            n = sum(skill in row["skills"] for row in its)
+            own = names.new(f"{whole[split]}_{_slug(skill)}")
+            tasks.append(ExportedTask(own, file[split], skill, n))
     return tuple(tasks)
+
+
+class _Names:
+    """Gives names out, each once, whatever its case."""
+
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def new(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name.casefold() in self._taken:
+            number += 1
+            name = f"{wanted}_{number}"
+        self._taken.add(name.casefold())
+        return name
 
 
 def write_text(path: Path, text: str) -> None:

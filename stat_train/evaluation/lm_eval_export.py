@@ -54,8 +54,7 @@ def write_lm_eval(folder: Path, export: Export) -> None:
     for whole in (task for task in export.tasks if not task.skill):
         skills = [task.name for task in export.tasks if task.skill and task.split == whole.split]
         if skills:
-            name = f"{whole.name}_skills"
-            _write(folder / f"{name}.yaml", {"group": name, "task": skills})
+            _write(folder / f"{whole.group}.yaml", {"group": whole.group, "task": skills})
     write_text(folder / "README.md", _readme(export))
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from stat_train.errors import UserError
 from stat_train.evaluation.export import Export, Messages, export_rows
+from stat_train.evaluation.export_folder import check_folder, exporting_to
 from stat_train.evaluation.lighteval_export import write_lighteval
 from stat_train.evaluation.lm_eval_export import write_lm_eval
 from stat_train.pipeline.opening import JUDGE, student_options
@@ -21,8 +22,10 @@ def export_tasks(recipe: Recipe, harness: Harness, folder: Path) -> Export:
     """Write a task for each evaluation split and one for each skill in it into `folder`.
 
     Runs what labels the splits first, where `evaluation.per_skill` asks for it. The prompts are those that
-    the student is trained and scored with. Raises UserError for a recipe that its teacher judges.
+    the student is trained and scored with. Raises UserError for a recipe that its teacher judges, and for a
+    folder that holds something else than an earlier export, whose files are replaced.
     """
+    check_folder(folder)
     if recipe.grader == JUDGE:
         raise UserError(
             f"{recipe.name}: grader 'judge': the exported tasks cannot ask the teacher; export with another "
@@ -33,18 +36,19 @@ def export_tasks(recipe: Recipe, harness: Harness, folder: Path) -> Export:
     work = Work(recipe, stages[title], stages)
     splits = {split: work.split(split, title) for split in recipe.evaluation_splits}
     messages = _messages(recipe)
-    export = Export(
-        name=recipe.name,
-        tasks=export_rows(folder, recipe.name, splits, messages),
-        grader=recipe.grader,
-        sampling=recipe.evaluation.sampling,
-        chat=not recipe.student.plain,
-    )
-    if harness == "lm-eval":
-        write_lm_eval(folder, export)
-    else:
-        first, *rest = messages("")
-        write_lighteval(folder, export, first["content"] if rest else "")
+    with exporting_to(folder) as new:
+        export = Export(
+            name=recipe.name,
+            tasks=export_rows(new, recipe.name, splits, messages),
+            grader=recipe.grader,
+            sampling=recipe.evaluation.sampling,
+            chat=not recipe.student.plain,
+        )
+        if harness == "lm-eval":
+            write_lm_eval(new, export)
+        else:
+            first, *rest = messages("")
+            write_lighteval(new, export, first["content"] if rest else "")
     return export
 
 
