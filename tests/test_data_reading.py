@@ -6,7 +6,8 @@ import pytest
 
 from stat_train.data.columns import Columns
 from stat_train.data.example import Example
-from stat_train.data.reading import read_examples
+from stat_train.data.jsonl import write_jsonl
+from stat_train.data.reading import local_place, read_examples
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
 
@@ -242,3 +243,17 @@ def test_a_missing_file_or_folder_is_said_without_asking_the_hub(tmp_path: Path)
 def test_two_sources_of_the_answer_are_refused() -> None:
     with pytest.raises(ValueError, match="leave out answer"):
         Columns(answer="gold", answer_from="boxed")
+
+
+def test_the_home_and_signs_in_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    file = tmp_path / "u@v" / "q@dev:a.jsonl"
+    write_jsonl(file, [{"question": "1 + 1?", "answer": "2"}])
+    assert [its.answer for its in read_examples("~/u@v/q@dev:a.jsonl")] == ["2"]
+    assert local_place("~/u@v/q@dev:a.jsonl") == (file, "")
+    assert local_place("~/u@v") == (tmp_path / "u@v", "")
+    assert local_place(f"{tmp_path}:all@dev") == (tmp_path, ":all@dev")
+    assert local_place("openai/gsm8k:main@test") == (None, "openai/gsm8k:main@test")
+    for missing in ("~/none.jsonl", "~nobody-of-this-name/none.jsonl"):
+        with pytest.raises(UserError, match=f"{missing}: no such file"):
+            read_examples(missing)

@@ -203,3 +203,30 @@ def test_a_recipe_is_judged_by_its_teacher(
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
     assert ["judge", "ok"] in lines
     assert ["evaluate", "start-test"] in lines
+
+
+def test_what_a_judge_may_be_asked_stands_in_the_estimate(tmp_path: Path) -> None:
+    sampled = "{n: 3, temperature: 1.0, max_tokens: 8}"
+    changes = [f"run_dir={tmp_path}", "grader=judge", f"sampling={sampled}", f"evaluation.sampling={sampled}"]
+    changes += ["arms=[random]", "selection.size=10", "selection.answers=2", "difficulty.method=consistency"]
+    changes += ["grpo={arms: [start], questions: 4, rollouts: 5, max_batches: 3, max_tokens: 8}"]
+    recipe = read_recipe(SMOKE, changes)
+    before = {row.stage: row for row in estimate(recipe)}
+    assert before["grpo start"].requests == 3 * 4 * 5
+    assert "to the first questions of the pool" in before["grpo start"].note
+    assert before["difficulty"].requests == 3 * recipe.tutor.validation
+    assert before["evaluate start+grpo-test"].requests == (3 + 3) * recipe.tutor.test
+    plain = {row.stage: row for row in estimate(recipe.model_copy(update={"grader": "numeric"}))}
+    assert set(before) - set(plain) >= {"grpo start", "difficulty"}
+    assert before["rewrite random"].requests - plain["rewrite random"].requests == 5 * 2
+    [agreement] = [row for row in estimate(recipe, "agreement") if row.stage == "agreement"]
+    assert agreement.requests == (3 + 3) * recipe.tutor.validation
+
+
+def test_new_questions_are_judged_too_in_the_estimate(tmp_path: Path) -> None:
+    changes = [f"run_dir={tmp_path}", "arms=[llm2llm]", "selection.size=12"]
+    judged, plain = (
+        {row.stage: row.requests for row in estimate(read_recipe(SMOKE, [*changes, f"grader={name}"]))}
+        for name in ("judge", "numeric")
+    )
+    assert judged["synthesize llm2llm"] - plain["synthesize llm2llm"] == 4 * (3 + 3)

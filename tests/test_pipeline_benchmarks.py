@@ -2,12 +2,18 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny_model import write_tiny_model
 
+from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl, write_jsonl
+from stat_train.evaluation.options import BenchmarkOptions
+from stat_train.methods.training_set import TrainingRow, TrainingSet
 from stat_train.pipeline import run_recipe
+from stat_train.pipeline.benchmark_scores import overlaps
+from stat_train.pipeline.benchmarking import benchmark_steps, task_steps
 from stat_train.pipeline.estimate import estimate
 from stat_train.pipeline.steps import all_steps
 from stat_train.recipe import Recipe
@@ -209,3 +215,48 @@ def test_the_recipes_sources_serve_the_command_and_those_of_others_are_passed_ov
     elsewhere = read_benchmarks(recipe, ["benchmarks.sources.amc23=d.jsonl"], {"arms": ["start"]})
     assert elsewhere.sources == {"amc23": "d.jsonl", "aime24": "b.jsonl"}
     assert recipe.benchmarks.sources["amc23"] == "a.jsonl"
+
+
+@pytest.mark.parametrize(
+    ("changes", "arm", "told"),
+    [
+        (["grpo={}"], "random+grpo", {"the training set of random", "the validation split"}),
+        (["grpo={}"], "start+grpo", set()),
+        (["grpo={prompts: profile}"], "start+grpo", {"the validation split"}),
+        (
+            ["rounds={n: 2, arm: random}"],
+            "random-round-2",
+            {"the training set of random", "the training set of random-round-2", "the validation split"},
+        ),
+    ],
+)
+def test_what_an_arm_was_trained_on_before_is_told_too(
+    place: Path, tmp_path: Path, changes: list[str], arm: str, told: set[str]
+) -> None:
+    recipe = recipe_of(place, *changes)
+    asked = [Example("a", "How many are three and four?"), Example("b", "Who?")]
+    TrainingSet("random", (TrainingRow("r", asked[0].question, "#### 7", {}),)).write(tmp_path / "rows.jsonl")
+    options = BenchmarkOptions(tasks=("amc23",), sources={"amc23": "x.jsonl"}, arms=(arm,))
+    needs = benchmark_steps(recipe, options)[-1].needs
+
+    def file(title: str, name: str) -> Path:
+        assert name in needs[title]
+        return tmp_path / name
+
+    def split(name: str, title: str = "label") -> list[Example]:
+        assert f"{name}.jsonl" in needs[title]
+        return asked[:1] if name == "validation" else []
+
+    work = SimpleNamespace(recipe=recipe, file=file, split=split)
+    assert {its.other for its in overlaps("amc23", asked, [arm], work)} == told
+
+
+@pytest.mark.parametrize("name", ["u@v/q.jsonl", "u:v/q.jsonl", "q@dev.jsonl", "q.jsonl"])
+def test_an_edited_benchmark_is_read_again_whatever_its_path(place: Path, tmp_path: Path, name: str) -> None:
+    file = tmp_path / name
+    options = BenchmarkOptions(tasks=("amc23",), sources={"amc23": str(file)})
+    hashes = set()
+    for answer in ("1", "2"):
+        write_jsonl(file, [{"question": "?", "answer": answer}])
+        hashes.add(task_steps(recipe_of(place), options)[0].files["source"])
+    assert len(hashes) == 2

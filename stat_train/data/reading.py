@@ -76,7 +76,7 @@ def read_examples(
             f"{split_name}: {where}: field '{fields['solution']}': no row marks its answer by "
             f"{columns.answer_from}; check columns.answer_from"
         )
-    part = HUB_SOURCE.fullmatch(str(source)) if kind == "row" and not Path(source).is_file() else None
+    part = HUB_SOURCE.fullmatch(str(source)) if kind == "row" and not _whole(str(source)).exists() else None
     if part is None or not (part["first"] or part["end"]):
         return examples
     if chosen := even_part(examples, int(part["first"] or 0), int(part["end"]) if part["end"] else None):
@@ -84,9 +84,30 @@ def read_examples(
     raise UserError(f"{split_name}: {where}: that part of its {len(examples)} rows is empty")
 
 
+def local_place(source: str) -> tuple[Path | None, str]:
+    """The file or folder here that a source names, and what stands behind it: config, split, part.
+
+    A path that is there is taken whole, whatever signs are in it. None where there is none.
+    """
+    if (whole := _whole(source)).exists():
+        return whole, ""
+    match = HUB_SOURCE.fullmatch(source)
+    if match and (folder := _whole(match["name"])).is_dir():
+        return folder, source.removeprefix(match["name"])
+    return None, source
+
+
+def _whole(source: str) -> Path:
+    """The source as a path; `~` is the user's home."""
+    try:
+        return Path(source).expanduser()
+    except RuntimeError:  # nobody's home
+        return Path(source)
+
+
 def _open(source: str) -> tuple[str, str, Iterator[tuple[int, Mapping[str, Any]]]]:
     """(name for messages, what a row is called, numbered rows)."""
-    path = Path(source)
+    path = _whole(source)
     suffix = path.suffix.lower()
     if path.is_dir() or (suffix not in SUFFIXES and not path.is_file()):
         return source, "row", _hub_rows(source)
@@ -128,6 +149,8 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def _hub_rows(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    if _whole(source).is_dir():
+        return enumerate(_load_from_hub(source, source, None, None), start=1)
     match = HUB_SOURCE.fullmatch(source)
     if match is None:
         raise UserError(f"{source}: neither a file nor name[:config][@split]; check the path")
@@ -148,8 +171,9 @@ def even_part(examples: list[Example], first: int, end: int | None) -> list[Exam
 def _load_from_hub(
     source: str, name: str, config: str | None, split: str | None
 ) -> Iterable[Mapping[str, Any]]:
+    folder = _whole(name)
     looks_local = name.startswith((".", "/", "~")) or name.count("/") > 1
-    if looks_local and not Path(name).expanduser().is_dir():
+    if looks_local and not folder.is_dir():
         raise UserError(f"{source}: no such file or folder; check the path")
     try:
         import datasets
@@ -157,7 +181,6 @@ def _load_from_hub(
         raise UserError(
             f"{source}: hub data sets need the extra 'train'; pip install 'stat-train[train]'"
         ) from error
-    folder = Path(name).expanduser()
     path = str(folder) if folder.is_dir() else name
     try:
         with _cache_of(folder) as cache:

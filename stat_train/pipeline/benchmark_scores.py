@@ -10,7 +10,7 @@ from stat_train.evaluation.paired import holm, paired
 from stat_train.evaluation.scores import Group, Scores, score
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.step import Work
-from stat_train.recipe import GRPO_SUFFIX
+from stat_train.recipe import GRPO_SUFFIX, START, Recipe
 from stat_train.report.benchmarks import ArmsCompared, Figure, Overlap, TaskResult, TaskScore
 from stat_train.student.response import Response
 
@@ -85,16 +85,35 @@ def asks_pool(arms: Sequence[str]) -> bool:
     return any(arm.endswith(GRPO_SUFFIX) for arm in arms)
 
 
+def sets_learned(recipe: Recipe, arms: Sequence[str]) -> list[str]:
+    """The arms on whose training sets these were trained: their own, and those of the weights they began
+    with (the arm before GRPO, the rounds before)."""
+    learned: list[str] = []
+    for arm in arms:
+        while arm != START:
+            if arm in recipe.trained_arms and arm not in learned:
+                learned.append(arm)
+            arm = recipe.trained_from(arm)
+    return sorted(learned, key=recipe.trained_arms.index)
+
+
+def follows_validation(recipe: Recipe, arms: Sequence[str]) -> bool:
+    """Whether the validation split had a say in one of these arms: it has a training set, or GRPO asked it by
+    the profile."""
+    by_profile = recipe.grpo is not None and recipe.grpo.prompts == "profile"
+    return bool(sets_learned(recipe, arms)) or (by_profile and asks_pool(arms))
+
+
 def overlaps(name: str, examples: list[Example], arms: Sequence[str], work: Work) -> Iterator[Overlap]:
     """Questions of a benchmark that an arm was trained on, or that its profile was made from."""
-    trained = [arm for arm in arms if arm in work.recipe.trained_arms]
+    trained, validated = sets_learned(work.recipe, arms), follows_validation(work.recipe, arms)
     others: Mapping[str, Sequence[Example]] = {
         f"the training set of {arm}": [
             Example(row.id, row.question)
             for row in TrainingSet.read(work.file(f"select {arm}", "rows.jsonl")).rows
         ]
         for arm in trained
-    } | ({"the validation split": work.split("validation", "data")} if trained else {})
+    } | ({"the validation split": work.split("validation", "data")} if validated else {})
     if asks_pool(arms):
         others = {**others, "the pool, whose questions GRPO asks": work.split("pool")}
     for other, rows in others.items():

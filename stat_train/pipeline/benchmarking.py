@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.data.example import Example
@@ -19,8 +18,15 @@ from stat_train.pipeline.answers import (
     read_verdicts,
     student_needs,
 )
-from stat_train.pipeline.benchmark_scores import asks_pool, overlaps, task_result
+from stat_train.pipeline.benchmark_scores import (
+    asks_pool,
+    follows_validation,
+    overlaps,
+    sets_learned,
+    task_result,
+)
 from stat_train.pipeline.clean import task_title
+from stat_train.pipeline.data import source_hash
 from stat_train.pipeline.metacognition import label_step
 from stat_train.pipeline.opening import grader_files, open_grader
 from stat_train.pipeline.reporting import comparisons
@@ -30,7 +36,6 @@ from stat_train.pipeline.versions import versions
 from stat_train.recipe import Recipe
 from stat_train.report.benchmark_page import page
 from stat_train.report.benchmarks import Benchmarks, Overlap
-from stat_train.run import content_hash
 from stat_train.student.response import Response
 
 SUMMARY = "benchmarks"
@@ -51,16 +56,15 @@ def benchmark_steps(recipe: Recipe, options: BenchmarkOptions) -> list[Step]:
     benchmarks, arms = options.benchmarks(recipe.seed), chosen_arms(recipe, options)
     labelled = [_label_step(recipe, its) for its in benchmarks] if options.per_skill else []
     answered = [_answer_step(recipe, arm, its, options.questions) for its in benchmarks for arm in arms]
-    trained = [arm for arm in arms if arm in recipe.trained_arms]
     needs: dict[str, tuple[str, ...]] = {step.title: () for step in (*labelled, *answered)}
     needs |= {task_title(its.name): () for its in benchmarks}
-    needs |= {f"select {arm}": ("rows.jsonl",) for arm in trained}
+    needs |= {f"select {arm}": ("rows.jsonl",) for arm in sets_learned(recipe, arms)}
     needs |= {"label": ("pool.jsonl",)} if asks_pool(arms) else {}
     summary = Step(
         SUMMARY,
         partial(_summarise, benchmarks, options),
         lambda sizes: ", ".join(BENCHMARK_FILES),
-        needs=needs | ({"data": ("validation.jsonl",)} if trained else {}),
+        needs=needs | ({"data": ("validation.jsonl",)} if follows_validation(recipe, arms) else {}),
         options={
             "metrics": {its.name: its.metric for its in benchmarks},
             "arms": arms,
@@ -77,8 +81,6 @@ def chosen_arms(recipe: Recipe, options: BenchmarkOptions) -> list[str]:
 
 
 def _task_step(recipe: Recipe, benchmark: Benchmark, source: str) -> Step:
-    place = Path(source.partition("@")[0].partition(":")[0]).expanduser()
-    files = {"source": content_hash(place) if place.exists() else content_hash(source)}
     return Step(
         "task",
         partial(_read, benchmark, source),
@@ -88,7 +90,7 @@ def _task_step(recipe: Recipe, benchmark: Benchmark, source: str) -> Step:
             **benchmark.model_dump(include={"columns", "grader", "part", "without"}),
             "config": [benchmark.config, benchmark.split],
         },
-        files=files | grader_files(recipe, benchmark.grader),
+        files={"source": source_hash(source)} | grader_files(recipe, benchmark.grader),
     )
 
 

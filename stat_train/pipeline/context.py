@@ -12,6 +12,9 @@ MENDS = {
     "label": "labelling.batch_size",
     "diagnose": "diagnosis.batch_size or sampling.max_tokens",
     "taxonomy": "discovery.batch_size",
+    "difficulty": "sampling.max_tokens",
+    "evaluate": "evaluation.sampling.max_tokens",
+    "grpo": "grpo.max_tokens",
 }
 NAMED = 3
 

@@ -8,7 +8,7 @@ from stat_train.assets import asset
 from stat_train.data.decontamination import remove_contaminated
 from stat_train.data.example import Example
 from stat_train.data.jsonl import write_jsonl
-from stat_train.data.reading import read_examples
+from stat_train.data.reading import local_place, read_examples
 from stat_train.data.splits import check_disjoint
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
@@ -145,6 +145,9 @@ def _open_student(work: Work) -> None:
 
 
 def source_hash(source: str) -> str:
-    """Of a file's contents, or of a hub data set's name."""
-    path = Path(source)
-    return content_hash(path) if path.exists() else content_hash(source)
+    """Of the contents of a file or folder, with the config and split of its that are read, or of a hub data
+    set's name."""
+    place, rest = local_place(source)
+    if place is None:
+        return content_hash(source)
+    return content_hash([content_hash(place), rest]) if rest else content_hash(place)

@@ -20,7 +20,7 @@ from stat_train.pipeline.opening import open_prompts, open_teacher
 from stat_train.pipeline.rewriting import ask_for_rewrites
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
-from stat_train.pipeline.steps import all_steps, finished
+from stat_train.pipeline.steps import finished, steps_up_to
 from stat_train.pipeline.synthesis_estimate import ask_for_new_questions
 from stat_train.pipeline.validation import FILE, new_validation
 from stat_train.recipe import DEVELOPMENT, DISCOVER, Recipe
@@ -79,18 +79,19 @@ class _Estimator:
         return [TeacherResult(None, "owed", "not asked", RowUsage())] * more.requests
 
 
-def estimate(recipe: Recipe, *, anew: bool = False) -> list[StageEstimate]:
+def estimate(recipe: Recipe, up_to: str | None = None, *, anew: bool = False) -> list[StageEstimate]:
     """One row for each stage that asks the teacher and is not done; nothing is sent or written.
 
-    With `anew`, a row for every stage, as if none were done.
+    With `anew`, a row for every stage, as if none were done; with `up_to`, for that one and what it needs.
 
     From the prompts as they would be rendered; where a stage's input is still to be made, from the
     largest it can be, as its `note` says. Raises UserError where the data cannot be read.
     """
-    done = {} if anew else finished(recipe)
+    steps = steps_up_to(recipe, up_to)
+    done = {} if anew else finished(recipe, steps)
     rows = []
     with open_teacher(recipe) as teacher:
-        for step in all_steps(recipe):
+        for step in steps:
             guess = _GUESSES.get(step.name) or (_verdicts if is_judged(step, recipe) else None)
             listed = step.name == "taxonomy" and recipe.taxonomy != DISCOVER
             if guess is None or listed or step.title in done:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def forecast(recipe: Recipe, up_to: str | None, console: "Console") -> None:
-    """Print what each step would do; of a whole run also the memory of a training and the teacher's bill.
+    """Print what each step would do; of a whole run also the memory of a training and the teacher's bill,
+    and of `agreement` the judge's.
 
     Raises UserError where the data cannot be read and `data.rows` does not say how many rows there are.
     """
@@ -40,7 +41,7 @@ def forecast(recipe: Recipe, up_to: str | None, console: "Console") -> None:
             console.print()
             for line in grpo_memory_lines(recipe, recipe.grpo):
                 _say(console, line)
-        if up_to is None and (rows := estimate(planned)):
+        if up_to in (None, "agreement") and (rows := estimate(planned, up_to)):
             console.print()
             print_estimate(rows, recipe.teacher.model, console)
 

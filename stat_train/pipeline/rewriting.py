@@ -8,14 +8,17 @@ from typing import cast
 
 from stat_train.data.example import Example
 from stat_train.data.jsonl import write_jsonl
+from stat_train.grading.judge import judge_requests
 from stat_train.metacognition.asking import Asks
 from stat_train.methods.options import RewritingOptions
 from stat_train.methods.rewriting import rewrite
 from stat_train.methods.rewritten import with_rewrites
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.draws import draw_needs, draw_options, draws_of
+from stat_train.pipeline.judge_estimate import judged_solutions
 from stat_train.pipeline.metacognition import nothing_owed
 from stat_train.pipeline.opening import (
+    JUDGE,
     billed,
     grader_files,
     open_grader,
@@ -70,8 +73,12 @@ def ask_for_rewrites(
         pairs, assumed = expected_pairs(recipe, splits)
         examples = list(splits["pool"][: _how_many(arm, recipe, pairs)])
         assumed += "as if the first questions of the pool were drawn; "
+    prompts, options = open_prompts(recipe), _options(recipe, arm)
     with open_grader(recipe) as grader:
-        rewrite(by, open_prompts(recipe), grader, examples, _options(recipe, arm))
+        rewrite(by, prompts, grader, examples, options)
+    if recipe.grader == JUDGE:
+        judged = judged_solutions(examples, options.answers, recipe.teacher.max_tokens, stated=False)
+        by.ask(judge_requests(prompts, judged), label="judging")
     return f"{assumed}rewrites that are wrong or say nothing new are asked for once more"
 
 

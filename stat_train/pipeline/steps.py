@@ -1,6 +1,6 @@
 """All steps of a recipe, in the order in which they run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stat_train.errors import UserError
 from stat_train.evaluation.options import BenchmarkOptions
@@ -92,11 +92,11 @@ def _teacher_steps(recipe: Recipe, arm: Method) -> list[Step]:
     return [rewrite_step(recipe, arm)] if recipe.selection.rewrites(arm) else []
 
 
-def finished(recipe: Recipe) -> dict[str, Stage]:
-    """The finished stages that a run would use as they are, by title."""
+def finished(recipe: Recipe, steps: Sequence[Step] | None = None) -> dict[str, Stage]:
+    """The finished stages that a run would use as they are, by title; of these steps, or of all."""
     run = Run(recipe.folder)
     done: dict[str, Stage] = {}
-    for step in all_steps(recipe):
+    for step in all_steps(recipe) if steps is None else steps:
         if all(title in done for title in step.after):
             stage = step.stage(run, done)
             if stage.done:

@@ -6,10 +6,12 @@ from dataclasses import replace
 from typing import cast
 
 from stat_train.data.example import Example
+from stat_train.grading.judge import judge_requests
 from stat_train.metacognition.asking import Asks
 from stat_train.methods.proposing import Call, propose
 from stat_train.methods.solving import solve
-from stat_train.pipeline.opening import open_grader, open_prompts
+from stat_train.pipeline.judge_estimate import judged_solutions
+from stat_train.pipeline.opening import JUDGE, open_grader, open_prompts
 from stat_train.pipeline.selection import expected_pairs
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.synthesis import requests_of
@@ -40,6 +42,9 @@ def ask_for_new_questions(
     new = [replace(example, id=str(n), question=f"{example.question} {n}") for n, example in enumerate(alike)]
     with open_grader(recipe) as grader:
         solve(estimator, prompts, grader, new, options)
+    if recipe.grader == JUDGE:
+        judged = judged_solutions(new, options.solutions, recipe.teacher.max_tokens, stated=True)
+        estimator.ask(judge_requests(prompts, judged), label="judging")
     return (
         f"{assumed}as if no new question were lost and each were as long as its reference; what is lost is "
         f"asked for again, in at most {options.rounds} rounds"
