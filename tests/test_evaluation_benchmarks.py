@@ -132,6 +132,7 @@ def test_a_part_is_an_even_mixture(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("name: mine\nsplits: test\n", "mine.yaml: splits: unknown key"),
+        ("name: mine\nsampling: {n: 4}\n", "n 4 at temperature 0 draws equal answers; set n to 1, or"),
         ("name: mine\nmetric: pass@4\n", "metric pass@4 needs sampling.n 4; it is 1"),
         ("name: mine\nmetric: best\n", "metric: metric 'best': write pass@K"),
         ("name: a b\n", "mine.yaml: name: "),
@@ -165,6 +166,13 @@ def test_fewer_samples_score_by_as_many_as_there_are() -> None:
     assert {(its.sampling.n, its.sampling.max_tokens, its.sampling.seed) for its in read} == {(4, 9, 7)}
     with pytest.raises(ValueError, match="names a benchmark twice"):
         BenchmarkOptions(tasks=("math", "math"))
+    with pytest.raises(ValueError, match="n 4 at temperature 0 draws equal answers"):
+        BenchmarkOptions(tasks=("math",), sampling={"n": 4, "temperature": 0})
+    cold = BenchmarkOptions(tasks=("math", "amc23"), sampling={"temperature": 0})
+    with pytest.raises(UserError, match="benchmark amc23: sampling: n 64 at temperature 0"):
+        cold.benchmarks(7)
+    [one] = BenchmarkOptions(tasks=("amc23",), sampling={"temperature": 0, "n": 1}).benchmarks(7)
+    assert one.metric == "average@1"
 
 
 VERDICTS: list[list[Verdict]] = [

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny_model import write_tiny_model
@@ -13,6 +14,7 @@ from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.extras import training_warnings
 from stat_train.pipeline.forecast import grpo_memory_lines
+from stat_train.pipeline.grpo import grpo_step
 from stat_train.pipeline.step import Step
 from stat_train.pipeline.steps import all_steps
 from stat_train.recipe import Recipe
@@ -205,3 +207,14 @@ def test_the_papers_recipe_has_the_papers_settings() -> None:
     assert (grpo.questions, grpo.rollouts, grpo.updates, grpo.max_tokens) == (256, 4, 4, 2048)
     sft = read_recipe(RECIPES / "llama_3_2_3b.yaml")
     assert recipe.model_copy(update={"grpo": None, "name": sft.name}) == sft
+
+
+def test_a_profile_that_found_nothing_cannot_be_followed(tmp_path: Path) -> None:
+    MissingSkillProfile().write(tmp_path / "profile.json")
+    recipe = read_recipe(SMOKE, [f"student.model={write_tiny_model(tmp_path / 'tiny')}", *GRPO])
+    work = SimpleNamespace(
+        recipe=recipe, split=lambda *name: [], given={}, file=lambda title, name: tmp_path / name
+    )
+    train = grpo_step(recipe, recipe.grpo, "start").work
+    with pytest.raises(UserError, match=r"the profile found no skill missing; set grpo.prompts to even"):
+        train(work)

@@ -1,7 +1,9 @@
 """GRPO on a tiny random model: it raises its reward, and a killed training ends with the same weights."""
 
+import dataclasses
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -269,6 +271,28 @@ def test_a_finished_training_is_kept_and_another_is_refused(tiny: Path, tmp_path
         train(tiny, out, max_batches=1, beta=0.1)
 
 
+NO_MATTER = re.compile(
+    "log_|num_completions|eval|vllm_(?!importance)|generation_batch_size|generation_kwargs|trust_remote|model_init|"
+    "chat_template|max_tool|cache_impl|use_transformers|transformers_continuous|ds3_|pad_to|"
+    "vllm_importance_sampling_cap|sapo_|vespo_|ref_model_|entropy_(coef_|target)"
+)
+"""Names of TRL's options that are no part of the loss or the sampling here: logs, servers and engines, other
+losses, and what a reference that moves and an adaptive entropy, both off, would need."""
+
+
+def test_every_option_of_the_loss_is_written_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trl
+    from transformers import TrainingArguments
+
+    written: dict[str, object] = {}
+    monkeypatch.setattr(trl, "GRPOConfig", lambda **given: written.update(given))
+    names = {field.name for field in dataclasses.fields(trl.trainer.grpo_config.GRPOConfig)}
+    trl_config(GRPOOptions(), 1, tmp_path, [1])
+    inherited = names - {field.name for field in dataclasses.fields(TrainingArguments)} - written.keys()
+    assert sorted(name for name in inherited if not NO_MATTER.search(name)) == []
+    assert {"adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay", "optim"} <= written.keys()
+
+
 def test_the_loss_is_stated_and_not_inherited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The paper's settings as TRL sees them (STAT, appendix), whatever its defaults."""
     paper = GRPOOptions(
@@ -282,6 +306,11 @@ def test_the_loss_is_stated_and_not_inherited(tmp_path: Path, monkeypatch: pytes
     assert (config.temperature, config.top_p, config.top_k, config.num_iterations) == (1, 1, 0, 1)
     assert config.learning_rate == 5e-7
     assert config.lr_scheduler_type == "constant"
+    assert (config.use_bias_correction_kl, config.router_aux_loss_coef) == (True, 0.0)
+    assert (config.vllm_importance_sampling_mode, config.vllm_importance_sampling_clip_max) == (
+        "sequence_mask",
+        3.0,
+    )
     import torch
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)

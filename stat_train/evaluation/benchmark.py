@@ -56,6 +56,8 @@ class Benchmark(Options):
     def _enough_samples(self) -> Self:
         if (wanted := self.scored_by.k) > self.sampling.n:
             raise ValueError(f"metric {self.metric} needs sampling.n {wanted}; it is {self.sampling.n}")
+        if equal := all_equal(self.sampling):
+            raise ValueError(f"sampling: {equal}")
         if self.hub and self.path:
             raise ValueError("give hub or path, not both")
         return self
@@ -80,6 +82,13 @@ class Benchmark(Options):
         if Path(name).suffix.lower() in SUFFIXES or (place and place.is_file()) or "@" in name:
             return name
         return name + (f":{self.config}" if self.config else "") + (f"@{self.split}" if self.split else "")
+
+
+def all_equal(sampling: Sampling) -> str:
+    """What is wrong with several samples at temperature 0, which are all the same; "" where nothing is."""
+    if sampling.n == 1 or sampling.temperature:
+        return ""
+    return f"n {sampling.n} at temperature 0 draws equal answers; set n to 1, or temperature above 0"
 
 
 def read_questions(benchmark: Benchmark, source: str, grader: Grader) -> list[Example]:

@@ -5,9 +5,10 @@ from typing import Self
 from pydantic import Field, model_validator
 
 from stat_train.errors import UserError
-from stat_train.evaluation.benchmark import Benchmark
+from stat_train.evaluation.benchmark import Benchmark, all_equal
 from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.options import Options
+from stat_train.student.options import Sampling
 
 
 class SamplingChange(Options):
@@ -19,6 +20,12 @@ class SamplingChange(Options):
     max_tokens: int | None = Field(None, ge=1)
     batch_size: int | None = Field(None, ge=1)
     seed: int | None = None
+
+    @model_validator(mode="after")
+    def _differing(self) -> Self:
+        if self.temperature == 0 and self.n and (equal := all_equal(Sampling(n=self.n))):
+            raise ValueError(equal)
+        return self
 
 
 class BenchmarkOptions(Options):
@@ -56,5 +63,7 @@ class BenchmarkOptions(Options):
 
 def _changed(benchmark: Benchmark, changes: dict[str, float]) -> Benchmark:
     sampling = benchmark.sampling.model_copy(update=changes)
+    if equal := all_equal(sampling):
+        raise UserError(f"benchmark {benchmark.name}: sampling: {equal}")
     metric = str(benchmark.scored_by.within(sampling.n)) if "n" in changes else benchmark.metric
     return benchmark.model_copy(update={"sampling": sampling, "metric": metric})

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 
 from stat_train.data.jsonl import read_jsonl
+from stat_train.errors import UserError
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.pipeline.arms import evaluate_step
 from stat_train.pipeline.card import write_card
@@ -72,7 +73,7 @@ def _train(arm: str, options: GRPOSection, work: Work) -> None:
     forbidden = [example.question for rows in clean_questions(work, clean).values() for example in rows]
     student = student_options(recipe)
     start = model_folder(student)
-    weights = _weights(work) if options.prompts == "profile" else {}
+    weights = _weights(work) if options.prompts == "profile" else None
     model = start if arm == START else work.file(trained_by(arm), "model")
     with open_grader(recipe) as grader:
         out = grpo(
@@ -83,7 +84,7 @@ def _train(arm: str, options: GRPOSection, work: Work) -> None:
             options,
             work.stage.file("model"),
             forbidden,
-            weights or None,
+            weights,
         )
         usage = billed(grader.usage)
     done = json.loads((out / DONE).read_text())
@@ -91,16 +92,18 @@ def _train(arm: str, options: GRPOSection, work: Work) -> None:
     counts |= totals(read_jsonl(out / ROLLOUTS))
     notes = [
         *_notes(counts),
-        *(f"no question of the pool needs {name}" for _, name in unasked(pool, weights)),
+        *(f"no question of the pool needs {name}" for _, name in unasked(pool, weights or {})),
     ]
     work.stage.finish(["model"], counts=counts, usage=usage, notes=notes)
     write_card(recipe, grpo_arm(arm), {**work.given, work.stage.title: work.stage})
 
 
 def _weights(work: Work) -> dict[Skill, float]:
-    """How often the profile found each skill missing."""
-    profile = MissingSkillProfile.read(work.file("profile", "profile.json"))
-    return {skill: float(n) for skill, n in profile.counts().items()}
+    """How often the profile found each skill missing. Raises UserError where it found none."""
+    counts = MissingSkillProfile.read(work.file("profile", "profile.json")).counts()
+    if not counts:
+        raise UserError("grpo: the profile found no skill missing; set grpo.prompts to even")
+    return {skill: float(n) for skill, n in counts.items()}
 
 
 def _notes(counts: Mapping[str, int]) -> Iterator[str]:

@@ -24,7 +24,8 @@ class GRPOOptions(Options):
 
     A batch asks `questions` questions, `rollouts` answers each, and makes `updates` optimizer steps of
     them; `micro_batch` answers go through the model at once. The loss and its options are passed on as
-    they stand here; no default of the trainer is inherited. The defaults suit a small model on a CPU.
+    they stand here, and no default of the trainer for them is inherited. The defaults suit a small model on
+    a CPU.
     """
 
     method: Literal["full", "lora"] = "full"

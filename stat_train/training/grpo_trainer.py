@@ -98,7 +98,7 @@ def train_grpo(job: GRPOJob) -> None:
 
 
 def trl_config(options: GRPOOptions, batches: int, work: Path, stops: Sequence[int]) -> "GRPOConfig":
-    """TRL's configuration, each option of the loss and the sampling written out.
+    """TRL's configuration, each option of the loss and the sampling written out, whatever its defaults.
 
     The data are laid out in order, so that the trainer runs one epoch and shuffles nothing. Raises
     UserError for an engine that is not here.
@@ -131,10 +131,23 @@ def trl_config(options: GRPOOptions, batches: int, work: Path, stops: Sequence[i
         beta=options.beta,
         epsilon=options.epsilon,
         epsilon_high=None,
+        delta=None,
         scale_rewards=options.scale_rewards,
+        reward_weights=None,
+        multi_objective_aggregation="sum_then_normalize",
         num_iterations=1,
         importance_sampling_level="token",
+        off_policy_mask_threshold=None,
+        use_bias_correction_kl=True,
+        vllm_importance_sampling_correction=True,
+        vllm_importance_sampling_mode="sequence_mask",
+        vllm_importance_sampling_clip_min=None,
+        vllm_importance_sampling_clip_max=3.0,
+        sync_ref_model=False,
+        router_aux_loss_coef=0.0,
+        cast_lm_head_to_fp32=False,
         entropy_coef=0.0,
+        use_adaptive_entropy=False,
         top_entropy_quantile=1.0,
         mask_truncated_completions=False,
         disable_dropout=True,
@@ -142,6 +155,9 @@ def trl_config(options: GRPOOptions, batches: int, work: Path, stops: Sequence[i
         lr_scheduler_type=options.scheduler,
         warmup_steps=round(options.warmup_ratio * batches * options.updates),
         optim=options.optimizer,
+        adam_beta1=0.9,
+        adam_beta2=0.999,
+        adam_epsilon=1e-8,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
         bf16=options.bf16,
