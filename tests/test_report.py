@@ -12,6 +12,9 @@ from rich.console import Console
 
 from stat_train.errors import UserError
 from stat_train.report.extras import Extras
+from stat_train.report.grpo_page import grpo_sections
+from stat_train.report.grpo_picture import grpo_picture
+from stat_train.report.grpo_wording import grpo_figures, grpo_headline
 from stat_train.report.reading import headline, profile_headline, reading, skills_headline
 from stat_train.report.results import Paired, Results
 from stat_train.report.terminal import print_results
@@ -141,6 +144,44 @@ def test_comparisons_name_direction_interval_and_p() -> None:
         "stat-sel is 11.0 points above random on test (95% interval +5.0 to +17.0; p < 0.001)."
     )
     assert "6.0 points below random" in comparison(Paired.model_validate(pair(-0.06, -0.1, -0.02)))
+
+
+def test_a_grpo_training_too_short_for_an_interval_is_told_without_one(tmp_path: Path) -> None:
+    training = {
+        "arm": "start+grpo",
+        "before": "start",
+        "learning_rate": 1e-5,
+        "loss_type": "dapo",
+        "beta": 0.0,
+        "prompts": "even",
+        "batches": 2,
+        "questions": 1,
+        "rollouts": 2,
+        "updates": 1,
+        "curve": [0.0, 1.0],
+        "first": 0.0,
+        "last": 1.0,
+        "difference": 1.0,
+        "ci95": None,
+        "groups": 2,
+        "flat": 2,
+        "answers": 4,
+        "skills": [],
+    }
+    score = split_score(0.5, {})
+    raw = raw_results() | {"grpo": [training], "paired": []}
+    raw["arms"]["start+grpo"] = {"test": score}
+    Results.model_validate(raw).write(tmp_path / "results.json")
+    results = Results.read(tmp_path / "results.json")
+    [its] = results.grpo
+    assert grpo_headline(its) == (
+        "start+grpo: the reward went from 0.000 in the first third of 2 batches to 1.000 in the last "
+        "(+100.0 points, too few rewards, or too much alike, to tell it from chance)"
+    )
+    assert grpo_figures(its)[4] == ""
+    assert "| 2 | 0.000 | 1.000 | +100.0 |  | 2 of 2 |" in "\n".join(grpo_sections(results, ""))
+    assert grpo_picture([its]).startswith(b"\x89PNG")
+    print_results(results, console=Console(file=io.StringIO()))
 
 
 def test_figures_in_words() -> None:

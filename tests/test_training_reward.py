@@ -10,7 +10,7 @@ from stat_train.grading.grader import Grader
 from stat_train.training.grpo_options import GRPOOptions
 from stat_train.training.prompt_order import prompt_order, unasked
 from stat_train.training.reward import VerifiedReward, verifiable
-from stat_train.training.rewards import curve, groups_of, reward_rows, thirds
+from stat_train.training.rewards import Group, curve, groups_of, reward_rows, thirds
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +144,22 @@ def test_curves_thirds_and_flat_groups() -> None:
     assert by_row[0, "a"]["flat"] == 1
     assert by_row[8, ""] | {"reward": 0.75, "groups": 2, "flat": 1, "correct": 3, "wrong": 1} == by_row[8, ""]
     assert thirds([], 9).ci95 is None
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "told"),
+    [
+        ([1.0], [0.0, 1.0], False),
+        ([0.0, 1.0], [1.0], False),
+        ([0.0, 0.0], [0.0, 0.0], False),
+        ([0.0, 0.0], [1.0, 1.0], False),
+        ([0.0, 0.0], [0.0, 1.0], True),
+    ],
+)
+def test_too_little_gives_no_interval_that_claims_certainty(
+    first: list[float], last: list[float], told: bool
+) -> None:
+    groups = [Group(batch, ("",), reward, False) for batch, its in ((0, first), (8, last)) for reward in its]
+    found = thirds(groups, 9)
+    assert (found.ci95 is not None) == told
+    assert found.difference == sum(last) / len(last) - sum(first) / len(first)

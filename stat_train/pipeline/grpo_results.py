@@ -42,7 +42,6 @@ def grpo_trainings(work: Work) -> Iterator[GRPOTraining]:
         assert overall.first is not None
         assert overall.last is not None
         assert overall.difference is not None
-        assert overall.ci95 is not None
         yield GRPOTraining(
             arm=grpo_arm(arm),
             before=arm,

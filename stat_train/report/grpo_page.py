@@ -26,8 +26,9 @@ def grpo_sections(results: Results, picture: str) -> Iterator[str]:
     )
     yield (
         "First, last: mean reward in the first and the last third of the batches; points: last minus first, "
-        "its interval over groups (one question with all its answers). Flat: groups whose answers earned one "
-        "and the same reward, and so taught nothing."
+        "its interval over groups (one question with all its answers), none where a third has fewer than two "
+        "or their rewards are all alike. Flat: groups whose answers earned one and the same reward, and so "
+        "taught nothing."
     )
     yield bullets(prose(f"{its.arm}: {_settings(its)}. {outcomes_told(its)}.") for its in results.grpo)
     yield bullets(map(prose, grpo_comparisons(results)))

@@ -54,7 +54,7 @@ def _most_asked(trainings: Sequence[GRPOTraining]) -> list[str]:
 
 
 def _title(trainings: Sequence[GRPOTraining]) -> str:
-    rose = sum(training.ci95[0] > 0 for training in trainings)
+    rose = sum(training.ci95 is not None and training.ci95[0] > 0 for training in trainings)
     return f"GRPO: the reward rose clearly in {rose} of {len(trainings)} trainings"
 
 

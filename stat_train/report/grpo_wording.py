@@ -22,18 +22,22 @@ def grpo_figures(its: GRPOTraining) -> list[str]:
         f"{its.first:.3f}",
         f"{its.last:.3f}",
         points(its.difference),
-        points_interval(its.ci95),
+        "" if its.ci95 is None else points_interval(its.ci95),
         f"{its.flat:,} of {its.groups:,}",
     ]
 
 
 def grpo_headline(its: GRPOTraining) -> str:
     """Whether the reward rose, in one sentence."""
-    low, high = its.ci95
-    did = "rose" if low > 0 else "fell" if high < 0 else "did not change by more than chance"
+    if its.ci95 is None:
+        did, interval = "went", "too few rewards, or too much alike, to tell it from chance"
+    else:
+        low, high = its.ci95
+        did = "rose," if low > 0 else "fell," if high < 0 else "did not change by more than chance,"
+        interval = points_interval(its.ci95)
     return (
-        f"{its.arm}: the reward {did}, from {its.first:.3f} in the first third of {its.batches:,} batches to "
-        f"{its.last:.3f} in the last ({points(its.difference)} points, {points_interval(its.ci95)})"
+        f"{its.arm}: the reward {did} from {its.first:.3f} in the first third of {its.batches:,} batches to "
+        f"{its.last:.3f} in the last ({points(its.difference)} points, {interval})"
     )
 
 

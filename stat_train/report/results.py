@@ -140,10 +140,10 @@ class GRPOTraining(Part):
     """One GRPO training: `arm` is what came of `before`.
 
     `curve` is the mean reward in equal spans of the batches; `first` and `last` that of the first and the
-    last third of them, `difference` the last minus the first with its 95 % interval over groups. A group
-    is one question of a batch with all its answers; `flat` groups earned one and the same reward, and so
-    taught nothing. `outcomes` counts the answers; `quarantined` questions were never asked, since their gold
-    answer could not be scored.
+    last third of them, `difference` the last minus the first with its 95 % interval over groups, None where
+    there are too few or their rewards too much alike to tell. A group is one question of a batch with all
+    its answers; `flat` groups earned one and the same reward, and so taught nothing. `outcomes` counts the
+    answers; `quarantined` questions were never asked, since their gold answer could not be scored.
     """
 
     arm: str
@@ -160,7 +160,7 @@ class GRPOTraining(Part):
     first: float
     last: float
     difference: float
-    ci95: tuple[float, float]
+    ci95: tuple[float, float] | None
     groups: int = Field(ge=1)
     flat: int = Field(ge=0)
     answers: int = Field(ge=1)

@@ -29,7 +29,8 @@ class Thirds:
     """Mean reward in the first and the last third of the batches, and the last minus the first.
 
     One group of answers is one observation: `n_first` and `n_last` count them. The interval is a bootstrap
-    over the groups of both thirds, None where one of them has none.
+    over the groups of both thirds, None where that would claim certainty: one of them has fewer than two, or
+    in each of them all rewards are alike.
     """
 
     first: float | None
@@ -96,7 +97,9 @@ def thirds(groups: Sequence[Group], batches: int, *, seed: int = 0) -> Thirds:
     means = (fmean(first) if first else None, fmean(last) if last else None)
     if means[0] is None or means[1] is None:
         return Thirds(*means, len(first), len(last), None, None)
-    return Thirds(*means, len(first), len(last), means[1] - means[0], _interval(first, last, seed))
+    certain = min(len(first), len(last)) < 2 or len(set(first)) == len(set(last)) == 1
+    interval = None if certain else _interval(first, last, seed)
+    return Thirds(*means, len(first), len(last), means[1] - means[0], interval)
 
 
 def curve(groups: Sequence[Group], batches: int, spans: int = SPANS) -> list[float | None]:
