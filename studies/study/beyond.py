@@ -81,9 +81,9 @@ def grpo(evidence: Evidence) -> str:
         groups = [Group(at, (), its, False) for at, batch in enumerate(batches) for its in batch]
         earned = thirds(groups, len(batches))
         assert earned.first is not None and earned.last is not None  # noqa: PT018
-        assert earned.difference is not None and earned.ci95 is not None  # noqa: PT018
-        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", f"{earned.difference:+.3f}"]
-        rewards.append(f"[{earned.ci95[0]:+.3f}, {earned.ci95[1]:+.3f}]")
+        change = earned.last - earned.first
+        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", f"{change:+.3f}"]
+        rewards.append(f"[{earned.ci95[0]:+.3f}, {earned.ci95[1]:+.3f}]" if earned.ci95 else "")
         rows.append([arm, str(row["seed"]), *rewards])
     if not rows:
         return NOT_RUN
