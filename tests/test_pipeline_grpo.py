@@ -33,7 +33,7 @@ KEYS = {
     "sft stat-sel": "39cc59c76b4b",
     "evaluate start-test": "6d90cbbbdb0b",
     "evaluate stat-sel-test": "5642cc39d173",
-    "report": "9b8e0b825280",
+    "report": "37c81c75c432",
 }
 GRPO = [
     "grpo.questions=4",
