@@ -13,7 +13,7 @@ from stat_train.recipe import DEVELOPMENT, GRPO_SUFFIX, START, Recipe, trained_b
 from stat_train.recipe_file import read_recipe
 from stat_train.run import Stage, content_hash
 from studies.study.oracle import ORACLE, run_oracle
-from studies.study.plan import FOLDER, RATES, ROOT, TRAINED, Setting, method_of
+from studies.study.plan import FOLDER, RATES, ROOT, TRAINED, Setting, best_rate, method_of
 from studies.study.rows import Row, read_rows
 
 
@@ -97,7 +97,7 @@ def chosen_rate(place: Place, method: str) -> float:
             f"{place.folder / 'rates.jsonl'}: {method} has no row of learning rate {missing[0]}; "
             "run the part rates first"
         )
-    return max(RATES, key=lambda rate: (tried[rate], -rate))
+    return best_rate(tried)
 
 
 def warm_up(place: Place, setting: Setting, seed: int) -> dict[str, Stage]:

@@ -15,6 +15,7 @@ from studies.study.plan import (
     TARGET,
     TRAINED,
     TUNING_SEED,
+    best_rate,
 )
 from studies.study.words import NOT_RUN, interval, seeds_of
 
@@ -123,7 +124,7 @@ def rates(evidence: Evidence) -> str:
     rows = []
     for arm in TRAINED:
         tried = {rate: its[arm][TUNING_SEED].scores.accuracy for rate, its in by_rate.items() if arm in its}
-        best = max(tried, key=lambda rate: (tried[rate], -rate)) if len(tried) == len(RATES) else None
+        best = best_rate(tried) if len(tried) == len(RATES) else None
         cells = [percent(tried[rate]) if rate in tried else "-" for rate in RATES]
         if tried:
             cells = [f"**{c}**" if rate == best else c for rate, c in zip(RATES, cells, strict=True)]

@@ -1,5 +1,6 @@
 """What the study runs. Fixed before any of its seeds was run: seeds, arms, claims and rates."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -69,6 +70,11 @@ SETTINGS = (
 """In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed."""
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS))
 ARMS = tuple(dict.fromkeys(arm for setting in SETTINGS for arm in setting.arms))
+
+
+def best_rate(scores: Mapping[float, float]) -> float:
+    """The learning rate of the best score; of equals the lower."""
+    return max(scores, key=lambda rate: (scores[rate], -rate))
 
 
 def method_of(arm: str) -> str:
