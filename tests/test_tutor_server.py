@@ -250,6 +250,16 @@ def test_solutions_are_right_and_differ_by_sample():
     assert drawn[0] == drawn[1] != drawn[2]
 
 
+def test_the_order_of_sums_and_products_can_be_left_as_it_is_in_the_pool():
+    questions = [{"id": example.id, "text": example.question} for example in EXAMPLES]
+    as_in_pool, turned = (
+        answer("solve", TutorFaults(other_order=share), questions=questions).answers for share in (0, 1)
+    )
+    assert [item.solution for item in as_in_pool] == [example.solution for example in EXAMPLES]
+    expected = [re.sub(r"(\d+) ([+*]) (\d+)", r"\3 \2 \1", example.solution) for example in EXAMPLES]
+    assert [item.solution for item in turned] == expected
+
+
 def test_rewritten_solutions_differ_and_keep_the_answer():
     items = [{"id": e.id, "question": e.question, "solution": e.solution} for e in EXAMPLES]
     drawn = [answer("rewrite", seed=seed, items=items).answers for seed in (0, 1)]

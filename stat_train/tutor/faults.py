@@ -15,7 +15,8 @@ Fault = Literal[
 
 
 class TutorFaults(Options):
-    """How often the tutor errs, 0 to 1. The same request meets the same faults, another sample others."""
+    """How often the tutor errs, or writes as the pool does not, 0 to 1. The same request meets the same
+    faults, another sample others."""
 
     wrong_labels: Rate = Field(0.0, description="questions labelled with a skill that they do not need")
     off_list: Rate = Field(0.0, description="names of skills that are not on the closed list")
@@ -23,6 +24,9 @@ class TutorFaults(Options):
     malformed: Rate = Field(0.0, description="answers that are no JSON")
     wrong_diagnoses: Rate = Field(0.0, description="responses diagnosed with a skill that is not missing")
     wrong_verdicts: Rate = Field(0.0, description="answers judged right that are wrong, and the reverse")
+    other_order: Rate = Field(
+        0.5, description="sums and products of its solutions that stand in the other order, which is no error"
+    )
     seed: int = Field(0, description="another seed plants the faults elsewhere")
 
     def strikes(self, fault: Fault, *item: str) -> bool:

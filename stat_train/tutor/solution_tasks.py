@@ -42,12 +42,12 @@ def synthesize(request: TutorRequest) -> Synthesize:
 
 
 def solve(request: TutorRequest) -> Solve:
-    """Worked solutions; another sample may write a sum or a product in the other order."""
+    """Worked solutions; each sample may write a sum or a product in the other order."""
     answers = []
     for id, question in request.of("question").items():
         problem = understand(id, question)
         draw = drawing("solve", request.sample, question)
-        steps = [_turned(step, draw) for step in problem.steps]
+        steps = [_turned(step, request.faults.other_order, draw) for step in problem.steps]
         if request.faults.strikes("wrong_solutions", request.sample, question):
             steps[-1] = replace(steps[-1], value=_wrong_value(steps[-1].value, draw))
         answer = str(steps[-1].value)
@@ -65,7 +65,7 @@ def rewrite(request: TutorRequest) -> Rewrite:
                 f"block {id}: the solution's answer is not {problem.answer}; it cannot be kept"
             )
         draw = drawing("rewrite", request.sample, question, given)
-        lines = _told([_turned(step, draw) for step in problem.steps], draw)
+        lines = _told([_turned(step, request.faults.other_order, draw) for step in problem.steps], draw)
         text = "\n".join([*lines, f"#### {problem.answer}"])
         answers.append(SolvedItem(id=id, solution=text, answer=problem.answer))
     return Rewrite(answers=answers)
@@ -108,8 +108,8 @@ def _new_questions(wanted: str, n: int, known: list[Problem], draw: Random) -> l
     raise RefusalError(f"only {len(new)} of {n} new questions{need} can be found")
 
 
-def _turned(step: Step, draw: Random) -> Step:
-    if step.operator in "+*" and draw.random() < 0.5:
+def _turned(step: Step, share: float, draw: Random) -> Step:
+    if step.operator in "+*" and draw.random() < share:
         return replace(step, left=step.right, right=step.left)
     return step
 
