@@ -12,6 +12,7 @@ from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.prompts import Prompts
 from stat_train.tutor.domain import load_domain
+from stat_train.tutor.faults import TutorFaults
 from stat_train.tutor.server import tutor_app
 from stat_train.tutor.splits import even_split
 
@@ -93,7 +94,7 @@ def test_the_tutor_rewrites_its_own_domain_and_refuses_a_wrong_solution(tmp_path
     examples = even_split(load_domain(), 30, seed=2, name="r")
     broken = Example("broken", examples[0].question, "It is 1.\n#### 1", examples[0].answer)
     options = TeacherOptions(endpoint="http://tutor/v1", structured="json_schema")
-    with Teacher(options, tmp_path / "cache.sqlite", tutor_app()) as teacher:
+    with Teacher(options, tmp_path / "cache.sqlite", tutor_app(TutorFaults(other_order=0.5))) as teacher:
         made = rewrite(teacher, Prompts(None), Grader("numeric"), [*examples, broken])
     assert made.solutions.pop("broken") == ()
     assert {row.question_id for row in made.quarantined} == {"broken"}

@@ -131,12 +131,22 @@ def claim(folder: Path, stat_sel: str, seeds: tuple[int, ...] = SEEDS) -> Eviden
     ("stat_sel", "said"),
     [
         ("1110" * 25, "STAT-Sel beats Random and reaches the target: +25.0 points"),
+        ("11" * 5 + "10" * 45, "STAT-Sel beats Random, but misses the target: +5.0 points"),
         ("10" * 50, "No difference between STAT-Sel and Random is shown: 0.0 points"),
         ("1000" * 25, "STAT-Sel is worse than Random: −25.0 points"),
     ],
 )
 def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, stat_sel, said) -> None:
     assert claims.headline(claim(tmp_path, stat_sel)).startswith(f"**{said}")
+
+
+def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25)
+    assert beyond.solutions(evidence) == "Not run yet."
+    varied = [scored("stat-sel", seed, "10" * 50, "either order") for seed in SEEDS[:2]]
+    add_rows(tmp_path, "solutions", varied, CELL)
+    row = beyond.solutions(evidence).splitlines()[-1]
+    assert row.startswith("| stat-sel, either order | stat-sel | 2 | 50.0% | 75.0% | −25.0 |")
 
 
 def test_the_mean_is_over_the_seeds_that_have_both_and_says_how_many_are_owed(tmp_path: Path) -> None:

@@ -243,7 +243,8 @@ def test_new_questions_need_the_skill(skill):
 
 def test_solutions_are_right_and_differ_by_sample():
     questions = [{"id": example.id, "text": example.question} for example in EXAMPLES]
-    drawn = [answer("solve", seed=seed, questions=questions).answers for seed in (0, 0, 1)]
+    varied = TutorFaults(other_order=0.5)
+    drawn = [answer("solve", varied, seed=seed, questions=questions).answers for seed in (0, 0, 1)]
     for example, item in zip(EXAMPLES, drawn[0], strict=True):
         assert (item.id, item.answer) == (example.id, example.answer)
         assert diagnose(parse(example.question), item.solution).verdict == "correct"

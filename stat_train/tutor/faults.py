@@ -25,7 +25,7 @@ class TutorFaults(Options):
     wrong_diagnoses: Rate = Field(0.0, description="responses diagnosed with a skill that is not missing")
     wrong_verdicts: Rate = Field(0.0, description="answers judged right that are wrong, and the reverse")
     other_order: Rate = Field(
-        0.5, description="sums and products of its solutions that stand in the other order, which is no error"
+        0.0, description="sums and products of its solutions that stand in the other order, which is no error"
     )
     seed: int = Field(0, description="another seed plants the faults elsewhere")
 

@@ -42,7 +42,7 @@ def synthesize(request: TutorRequest) -> Synthesize:
 
 
 def solve(request: TutorRequest) -> Solve:
-    """Worked solutions; each sample may write a sum or a product in the other order."""
+    """Worked solutions in the form of the pool's, but for the planted `other_order` and `wrong_solutions`."""
     answers = []
     for id, question in request.of("question").items():
         problem = understand(id, question)

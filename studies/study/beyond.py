@@ -1,4 +1,4 @@
-"""The tables beyond one training: prompts, GRPO on top, rounds."""
+"""The tables beyond the arms: prompts, GRPO on top, rounds, solutions of another form."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
@@ -13,6 +13,7 @@ from studies.study.words import NOT_RUN, interval
 
 PROMPTS = ("zero-shot", "fixed", "random", "skills", "consistency@5", "adaptmi", "adaptmi+")
 """In the order of the table; others (the oracles) after them."""
+EITHER = "either order"
 
 
 def prompting(evidence: Evidence) -> str:
@@ -49,6 +50,13 @@ def rounds(evidence: Evidence) -> str:
         difference("stat-sel-round-2", other, both) for other in ("start", "stat-sel", "stat-sel-at-once")
     ]
     return _differences(filter(None, found), both)
+
+
+def solutions(evidence: Evidence) -> str:
+    """Arms that the teacher writes for: sums and products in either order, beside those in the pool's."""
+    varied, kept = evidence.scores("solutions", EITHER), evidence.scores()
+    both = {**kept, **{f"{arm}, {EITHER}": by_seed for arm, by_seed in varied.items()}}
+    return _differences(filter(None, (difference(f"{arm}, {EITHER}", arm, both) for arm in varied)), both)
 
 
 def _differences(found: Iterable[Difference], scores: Mapping[str, BySeed]) -> str:

@@ -27,7 +27,8 @@ def headline(evidence: Evidence) -> str:
         return f"**{NOT_RUN}**"
     low, high = found.ci95
     if low > 0:
-        said = "STAT-Sel beats Random" + (" and reaches the target" if found.difference >= TARGET else "")
+        reached = found.difference >= TARGET
+        said = "STAT-Sel beats Random" + (" and reaches the target" if reached else ", but misses the target")
     else:
         said = (
             "STAT-Sel is worse than Random"

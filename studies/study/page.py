@@ -18,6 +18,7 @@ BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
     "rates": claims.rates,
     "diagnosis": why.diagnosis,
     "skills": why.skills,
+    "solutions": beyond.solutions,
     "prompting": beyond.prompting,
     "grpo": beyond.grpo,
     "rounds": beyond.rounds,

@@ -45,7 +45,9 @@ def differences(evidence: Evidence) -> bytes | None:
             _interval(axes, ood, y - 0.12, ORANGE, "ood" if y == 0 else None)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.axvline(100 * TARGET, color=GREY, linewidth=0.8, linestyle=":", label="target against random")
-        axes.legend(loc="lower right", frameon=False, fontsize=SMALL_FONT)
+        axes.legend(
+            loc="lower right", bbox_to_anchor=(1, 1), ncols=3, frameon=False, fontsize=SMALL_FONT, borderpad=0
+        )
         return png(figure)
 
 
@@ -58,30 +60,28 @@ def skills(evidence: Evidence) -> bytes | None:
     from matplotlib.figure import Figure
 
     with style():
-        figure = Figure(figsize=(WIDTH, 5.2))
+        figure = Figure(figsize=(WIDTH, 6))
         _title(
             figure,
             f"Where skills are missing, is there more to gain? Rank correlation {rho:+.2f} "
             f"[{low:+.2f}, {high:+.2f}]",
         )
         axes = figure.add_axes((0.08, 0.11, 0.89, 0.76))
+        names = {}
         for gain in gains:
             lead = 100 * (gain.accuracy["stat-sel"] - gain.accuracy["random"])
             axes.scatter(
                 100 * gain.missing, lead, s=gain.n / 3, color=BLUE if lead >= 0 else VERMILION, alpha=0.6
             )
-            axes.annotate(
-                gain.name.replace("_", " "),
-                (100 * gain.missing, lead),
-                xytext=(4, 3),
-                textcoords="offset points",
-                fontsize=SMALL_FONT - 2,
-                color=GREY,
-            )
+            names[gain.name.replace("_", " ")] = (100 * gain.missing, lead)
         axes.axhline(0, color=INK, linewidth=0.8)
-        axes.set_xlabel("validation questions of the skill whose answer lacked it, %")
+        axes.set_xlabel(
+            "validation questions of the skill whose answer lacked it, %; area of a dot: its test questions"
+        )
         axes.set_ylabel("STAT-Sel minus Random on test, points")
+        axes.margins(x=0.07, y=0.07)
         _plain(axes)
+        _name(axes, names)
         return png(figure)
 
 
@@ -106,6 +106,33 @@ def _dots(scores: Mapping[str, BySeed], title: str) -> bytes:
                 f"{average:.1f}", (average, y + 0.3), ha="center", fontsize=SMALL_FONT - 1, color=INK
             )
         return png(figure)
+
+
+def _name(axes: Any, names: Mapping[str, tuple[float, float]]) -> None:
+    """A name beside each point, on the first side where it covers no earlier name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    renderer = FigureCanvasAgg(axes.figure).get_renderer()
+    taken: list[Any] = []
+    sides = [(5, 3, "left"), (5, -9, "left"), (-5, 3, "right"), (-5, -9, "right"), (5, 12, "left")]
+    for name, point in names.items():
+        for x, y, align in sides:
+            text = axes.annotate(
+                name,
+                point,
+                (x, y),
+                textcoords="offset points",
+                ha=align,
+                fontsize=SMALL_FONT - 2,
+                color=GREY,
+            )
+            covered = text.get_window_extent(renderer)
+            if not any(covered.overlaps(other) for other in taken):
+                break
+            text.remove()
+        else:
+            axes.add_artist(text)
+        taken.append(covered)
 
 
 def _interval(axes: Any, found: Difference, y: float, color: str, label: str | None) -> None:

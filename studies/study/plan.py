@@ -61,6 +61,9 @@ SETTINGS = (
     Setting("diagnosis", "oracle", ("oracle",), FEWER),
     Setting("diagnosis", "20% wrong", ("stat-sel",), FEWER, run=_wrong(0.2), profile=True),
     Setting("diagnosis", "40% wrong", ("stat-sel",), FEWER, run=_wrong(0.4), profile=True),
+    Setting(
+        "solutions", "either order", ("augment", "stat-syn"), FEWER, run=("tutor.faults={other_order: 0.5}",)
+    ),
     Setting("rounds", "two", ("stat-sel-round-2", "stat-sel-at-once"), FEWER, recipe="rounds"),
     Setting("grpo", "on top", ("start+grpo", "random+grpo", "stat-sel+grpo"), SEEDS[:1], recipe="grpo"),
     Setting("skew", "0", SKEWED, both=("tutor.skew=0",)),
