@@ -140,6 +140,16 @@ def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, st
     assert claims.headline(claim(tmp_path, stat_sel)).startswith(f"**{said}")
 
 
+def test_the_first_paragraph_says_too_how_sets_without_a_diagnosis_do(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25)
+    assert "diagnosis" not in claims.headline(evidence)
+    for arm, correct in (("balanced", "1110" * 25), ("hard", "0" * 100)):
+        add_rows(tmp_path, "arms", [scored(arm, seed, correct) for seed in SEEDS[:2]], CELL)
+        said = claims.headline(evidence)
+        assert f"it is ahead of {'none' if arm == 'balanced' else 'some'} of these" in said
+    assert "minus Balanced 0.0 [0.0, 0.0] over 2 seeds; minus Hard +75.0" in said
+
+
 def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
     assert beyond.solutions(evidence) == "Not run yet."

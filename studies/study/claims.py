@@ -19,6 +19,8 @@ from studies.study.plan import (
 )
 from studies.study.words import NOT_RUN, interval, seeds_of
 
+UNDIAGNOSED = ("balanced", "hard", "shuffled")
+
 
 def headline(evidence: Evidence) -> str:
     """The primary claim in one paragraph, whatever it came to."""
@@ -41,7 +43,26 @@ def headline(evidence: Evidence) -> str:
     return (
         f"**{said}: {points(found.difference)} points on test, 95% {points(low)} to {points(high)}** "
         f"({seeds_of(found)}; the target was {points(TARGET)}, and a half-width of at most "
-        f"{100 * HALF_WIDTH:.0f}: {100 * half:.1f} is {width} it)."
+        f"{100 * HALF_WIDTH:.0f}: {100 * half:.1f} is {width} it).{_without_diagnosis(evidence)}"
+    )
+
+
+def _without_diagnosis(evidence: Evidence) -> str:
+    """How STAT-Sel does against sets that leave the pool's skew behind too, but know no missing skill."""
+    against = [difference("stat-sel", arm, evidence.scores()) for arm in UNDIAGNOSED]
+    found = [its for its in against if its is not None]
+    if not found:
+        return ""
+    each = "; ".join(
+        f"minus {its.other.capitalize()} {points(its.difference)} {interval(its.ci95)} "
+        f"over {len(its.seeds)} seeds"
+        for its in found
+    )
+    ahead = [its for its in found if its.ci95[0] > 0]
+    said = {0: "none of these", len(found): "each of these"}.get(len(ahead), "some of these")
+    return (
+        " Against sets that leave the pool's skew behind without a diagnosis it is ahead of "
+        f"{said} (95% intervals, adjusted for nothing): {each}."
     )
 
 
