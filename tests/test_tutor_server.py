@@ -261,6 +261,19 @@ def test_the_order_of_sums_and_products_can_be_left_as_it_is_in_the_pool():
     assert [item.solution for item in turned] == expected
 
 
+def test_rewrites_keep_the_order_too_unless_it_is_turned():
+    items = [{"id": e.id, "question": e.question, "solution": e.solution} for e in EXAMPLES]
+    sums = re.compile(r"\d+ [-+*/] \d+ = \d+")
+    for share in (0, 1):
+        faults = TutorFaults(other_order=share)
+        written = answer("rewrite", faults, items=items).answers
+        kept = [
+            sums.findall(item.solution) == sums.findall(example.solution)
+            for example, item in zip(EXAMPLES, written, strict=True)
+        ]
+        assert all(kept) == (share == 0)
+
+
 def test_rewritten_solutions_differ_and_keep_the_answer():
     items = [{"id": e.id, "question": e.question, "solution": e.solution} for e in EXAMPLES]
     drawn = [answer("rewrite", seed=seed, items=items).answers for seed in (0, 1)]

@@ -55,7 +55,7 @@ def _without_diagnosis(evidence: Evidence) -> str:
         return ""
     each = "; ".join(
         f"minus {its.other.capitalize()} {points(its.difference)} {interval(its.ci95)} "
-        f"over {len(its.seeds)} seeds"
+        f"over {len(its.seeds)} seed{'s' * (len(its.seeds) > 1)}"
         for its in found
     )
     ahead = [its for its in found if its.ci95[0] > 0]

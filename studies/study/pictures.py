@@ -116,22 +116,14 @@ def _name(axes: Any, names: Mapping[str, tuple[float, float]]) -> None:
     taken: list[Any] = []
     sides = [(5, 3, "left"), (5, -9, "left"), (-5, 3, "right"), (-5, -9, "right"), (5, 12, "left")]
     for name, point in names.items():
+        text = axes.annotate(
+            name, point, (0, 0), textcoords="offset points", fontsize=SMALL_FONT - 2, color=GREY
+        )
         for x, y, align in sides:
-            text = axes.annotate(
-                name,
-                point,
-                (x, y),
-                textcoords="offset points",
-                ha=align,
-                fontsize=SMALL_FONT - 2,
-                color=GREY,
-            )
+            text.set(position=(x, y), ha=align)
             covered = text.get_window_extent(renderer)
             if not any(covered.overlaps(other) for other in taken):
                 break
-            text.remove()
-        else:
-            axes.add_artist(text)
         taken.append(covered)
 
 

@@ -70,7 +70,8 @@ SETTINGS = (
     Setting("skew", "0.75", SKEWED, both=("tutor.skew=0.75",)),
     Setting("prompting", "all prompts", (PROMPTS,), FEWER, recipe="adaptmi", splits=("test",)),
 )
-"""In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed."""
+"""In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed.
+`solutions` was added when the primary claim was known, and no arm of the tutor's solutions had been run."""
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS))
 ARMS = tuple(dict.fromkeys(arm for setting in SETTINGS for arm in setting.arms))
 
