@@ -1,17 +1,19 @@
 """The study: cells that resume, rows that say what was run, and a page that says what the rows say."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
-from studies.study import beyond, claims, why
+from stat_train.run import Stage
+from studies.study import beyond, cells, claims, why
 from studies.study.__main__ import main
-from studies.study.cells import Place, chosen_rate
+from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
-from studies.study.plan import FOLDER, RATES, SECONDARY, SEEDS, TRAINED
+from studies.study.plan import FOLDER, FROZEN, KEPT, RATES, SECONDARY, SEEDS, TRAINED
 from studies.study.rows import CELL, Row, add_rows, read_rows
 
 ROOT = Path(__file__).parents[1]
@@ -27,6 +29,10 @@ def scored(arm: str, seed: int, correct: str, setting: str = "frozen", **more: o
     return cell | {"correct": correct, "learning_rate": 1e-3, "recipe": "a", "start": f"start {seed}"} | more
 
 
+def kept(arm: str, seed: int, correct: str) -> Row:
+    return scored(arm, seed, correct, KEPT.name, start=f"kept start {seed}")
+
+
 @pytest.fixture(scope="module")
 def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
     """Rows of a few cells with a tiny student, and the arguments that made them."""
@@ -38,14 +44,14 @@ def tried(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
         patch.setenv("STAT_TRAIN_CACHE", str(folder / "cache"))
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         assert main(["run", "--parts", "rates", "--arms", "random", "stat-sel", *last]) == 0
-        first = ["run", "--parts", "arms", "diagnosis", "--seeds", "100"]
+        first = ["run", "--parts", "primary", "diagnosis", "--seeds", "100"]
         assert main([*first, "--arms", "start", "random", "stat-sel", "oracle", *last]) == 0
     return folder, last
 
 
 def test_a_finished_arm_leaves_a_digit_for_each_question_and_the_rate_it_was_trained_with(tried) -> None:
     folder, _ = tried
-    rows = {(row["arm"], row["split"]): row for row in read_rows(folder / "rows", "arms")}
+    rows = {(row["arm"], row["split"]): row for row in read_rows(folder / "rows", "primary")}
     assert set(rows) == {(arm, its) for arm in ("start", "random", "stat-sel") for its in ("test", "ood")}
     assert {(split, len(row["correct"])) for (_, split), row in rows.items()} == {("test", 34), ("ood", 17)}
     assert rows["start", "test"]["learning_rate"] is None
@@ -71,18 +77,18 @@ def test_an_exact_teacher_names_the_true_skills_and_a_faulty_one_does_not(tried)
 
 def test_cells_with_rows_are_not_run_again(tried, monkeypatch, capsys) -> None:
     folder, last = tried
-    before = (folder / "rows" / "arms.jsonl").read_bytes()
+    before = (folder / "rows" / "primary.jsonl").read_bytes()
     monkeypatch.setattr("studies.study.run.run_cell", lambda *_: pytest.fail("run again"))
-    assert main(["run", "--parts", "arms", "--seeds", "100", "--arms", "start", "random", *last]) == 0
+    assert main(["run", "--parts", "primary", "--seeds", "100", "--arms", "start", "random", *last]) == 0
     assert capsys.readouterr().err.count("has its rows") == 2
-    assert (folder / "rows" / "arms.jsonl").read_bytes() == before
+    assert (folder / "rows" / "primary.jsonl").read_bytes() == before
 
 
 def test_rows_of_another_recipe_are_never_taken_for_those_of_this_one(tried, capsys) -> None:
     _, last = tried
-    other = ["run", "--parts", "arms", "--seeds", "100", "--arms", "random", *last, "sft.max_steps=2"]
+    other = ["run", "--parts", "primary", "--seeds", "100", "--arms", "random", *last, "sft.max_steps=2"]
     assert main(other) == 1
-    assert "arms.jsonl: random, seed 100, frozen: its rows were made by another" in capsys.readouterr().err
+    assert "primary.jsonl: random, seed 100, frozen: its rows were made by another" in capsys.readouterr().err
 
 
 def test_tries_are_kept_out_of_the_study(capsys) -> None:
@@ -120,10 +126,35 @@ def test_the_rate_is_the_best_on_development_the_lower_of_equals_and_never_guess
         chosen_rate(place, "c")
 
 
+def test_a_kept_start_is_trained_once_and_the_primary_claim_trains_its_own(
+    tmp_path: Path, monkeypatch
+) -> None:
+    warmed_up = Stage(tmp_path, "sft", "random", {})
+    trained = warmed_up.file("model") / "adapter"
+    trained.mkdir(parents=True)
+    (trained / "adapter_model.safetensors").write_bytes(b"weights")
+    asked: list[str] = []
+
+    def run_recipe(recipe: object, up_to: str) -> dict[str, Stage]:
+        asked.append(up_to)
+        return {"sft random": warmed_up}
+
+    monkeypatch.setattr(cells, "run_recipe", run_recipe)
+    monkeypatch.setattr(cells, "STARTS", tmp_path / "starts")
+    place = Place(tmp_path, tmp_path)
+    for _ in range(2):
+        start, _ = warm_up(place, KEPT, 100)
+        assert start == tmp_path / "starts" / "100"
+        assert (start / "adapter_model.safetensors").read_bytes() == b"weights"
+    assert warm_up(place, FROZEN, 100)[0] == trained
+    assert warm_up(replace(place, overrides=("sft.max_steps=1",)), KEPT, 100)[0] == trained
+    assert asked == ["sft", "select", "sft", "sft"]
+
+
 def claim(folder: Path, stat_sel: str, seeds: tuple[int, ...] = SEEDS) -> Evidence:
     rows = [scored("stat-sel", seed, stat_sel) for seed in seeds]
-    add_rows(folder, "arms", [*rows, *(scored("random", seed, "10" * 50) for seed in seeds)], CELL)
-    add_rows(folder, "arms", [scored("start", seed, "0" * 100) for seed in seeds], CELL)
+    add_rows(folder, "primary", [*rows, *(scored("random", seed, "10" * 50) for seed in seeds)], CELL)
+    add_rows(folder, "primary", [scored("start", seed, "0" * 100) for seed in seeds], CELL)
     return Evidence(folder)
 
 
@@ -143,8 +174,10 @@ def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, st
 def test_the_first_paragraph_says_too_how_sets_without_a_diagnosis_do(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
     assert "diagnosis" not in claims.headline(evidence)
-    for arm, correct in (("balanced", "1110" * 25), ("hard", "0" * 100)):
-        add_rows(tmp_path, "arms", [scored(arm, seed, correct) for seed in SEEDS[:2]], CELL)
+    add_rows(tmp_path, "arms", [kept("stat-sel", seed, "1110" * 25) for seed in SEEDS[:2]], CELL)
+    for part, arm, correct in (("primary", "balanced", "1110" * 25), ("arms", "hard", "0" * 100)):
+        row = kept if part == "arms" else scored
+        add_rows(tmp_path, part, [row(arm, seed, correct) for seed in SEEDS[:2]], CELL)
         said = claims.headline(evidence)
         assert f"it is ahead of {'none' if arm == 'balanced' else 'some'} of these" in said
     assert "minus Balanced 0.0 [0.0, 0.0] over 2 seeds; minus Hard +75.0" in said
@@ -155,13 +188,15 @@ def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path
     assert beyond.solutions(evidence) == "Not run yet."
     varied = [scored("stat-sel", seed, "10" * 50, "either order") for seed in SEEDS[:2]]
     add_rows(tmp_path, "solutions", varied, CELL)
+    arms = [scored("stat-sel", seed, "1110" * 25, KEPT.name) for seed in SEEDS[:2]]
+    add_rows(tmp_path, "arms", arms, CELL)
     row = beyond.solutions(evidence).splitlines()[-1]
     assert row.startswith("| stat-sel, either order | stat-sel | 2 | 50.0% | 75.0% | −25.0 |")
 
 
 def test_the_mean_is_over_the_seeds_that_have_both_and_says_how_many_are_owed(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25, SEEDS[:2])
-    add_rows(tmp_path, "arms", [scored("stat-sel", SEEDS[2], "0" * 100)], CELL)
+    add_rows(tmp_path, "primary", [scored("stat-sel", SEEDS[2], "0" * 100)], CELL)
     found = difference("stat-sel", "random", evidence.scores())
     assert found is not None
     assert (found.seeds, found.per_seed, found.difference) == (SEEDS[:2], (0.25, 0.25), 0.25)
@@ -171,7 +206,7 @@ def test_the_mean_is_over_the_seeds_that_have_both_and_says_how_many_are_owed(tm
 
 def test_rows_that_began_at_different_weights_are_no_pair(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25, SEEDS[:2])
-    add_rows(tmp_path, "arms", [scored("random", SEEDS[0], "0" * 100, start="elsewhere")], CELL)
+    add_rows(tmp_path, "primary", [scored("random", SEEDS[0], "0" * 100, start="elsewhere")], CELL)
     found = difference("stat-sel", "random", evidence.scores())
     assert found is not None
     assert (found.seeds, found.difference) == (SEEDS[1:2], 0.25)
@@ -179,17 +214,18 @@ def test_rows_that_began_at_different_weights_are_no_pair(tmp_path: Path) -> Non
 
 def test_rows_of_another_device_are_left_out(tmp_path: Path) -> None:
     claim(tmp_path, "1110" * 25)
-    add_rows(tmp_path, "arms", [scored("random", 100, "1" * 100, device="a GPU")], CELL)
+    add_rows(tmp_path, "primary", [scored("random", 100, "1" * 100, device="a GPU")], CELL)
     assert Evidence(tmp_path).scores()["random"][100].scores.accuracy == 0.5
 
 
 def test_secondary_comparisons_hold_every_control_and_are_adjusted_for_each_other(tmp_path: Path) -> None:
-    against = {c[4] for c in SECONDARY if c[:4] == ("arms", "frozen", "test", "stat-sel")}
+    against = {c[4] for c in SECONDARY if c[0] in ("primary", "arms") and c[2:4] == ("test", "stat-sel")}
     assert against == set(TRAINED) - {"random", "stat-sel", "stat-syn"}
     evidence = claim(tmp_path, "1110" * 25)
     for number, seed in enumerate(SEEDS):
         strong = "1" * (70 + number) + "0" * (30 - number)
-        add_rows(tmp_path, "arms", [scored("hard", seed, strong), scored("balanced", seed, "0" * 100)], CELL)
+        add_rows(tmp_path, "primary", [scored("balanced", seed, "0" * 100)], CELL)
+        add_rows(tmp_path, "arms", [kept("hard", seed, strong), kept("stat-sel", seed, "1110" * 25)], CELL)
     table = claims.secondary(evidence)
     cells = {
         line.split(" | ")[0].strip("| "): line.split(" | ") for line in table.splitlines() if "minus" in line
@@ -202,7 +238,7 @@ def test_secondary_comparisons_hold_every_control_and_are_adjusted_for_each_othe
 def test_skills_name_what_was_forgotten(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "10" * 50)
     for arm, correct in {"start": "01" * 50, "random": "0" * 100}.items():
-        add_rows(tmp_path, "arms", [scored(arm, seed, correct) for seed in SEEDS], CELL)
+        add_rows(tmp_path, "primary", [scored(arm, seed, correct) for seed in SEEDS], CELL)
     skills = [["learned"] if place % 2 == 0 else ["lost"] for place in range(100)]
     add_rows(
         tmp_path,
@@ -223,6 +259,7 @@ def test_grpo_tells_reward_by_thirds_and_accuracy_before_and_after(tmp_path: Pat
     evidence = claim(tmp_path, "1110" * 25, SEEDS[:1])
     made = [scored("random+grpo", SEEDS[0], "1" * 100, "on top")]
     add_rows(tmp_path, "grpo", made, CELL)
+    add_rows(tmp_path, "arms", [scored("random", SEEDS[0], "10" * 50, KEPT.name)], CELL)
     batches = [[0.25, 0.25]] * 3 + [[0.5, 0.5]] * 3 + [[0.75, 0.75]] * 3
     cell = {"setting": "on top", "seed": SEEDS[0], "device": "cpu", "arm": "random+grpo"}
     add_rows(tmp_path, "rewards", [cell | {"batches": batches}], CELL)
@@ -239,11 +276,23 @@ def test_the_page_says_what_the_raw_rows_say(tmp_path: Path, capsys) -> None:
         shutil.copy(rows, folder)
     shutil.copy(FOLDER.with_suffix(".md"), tmp_path / "study.md")
     seed = 104
-    add_rows(folder, "arms", [scored("random", seed, "0" * 612), scored("stat-sel", seed, "1" * 612)], CELL)
-    add_rows(folder, "arms", [scored("start", seed, "0" * 612)], CELL)
+    made = {"random": "0" * 612, "stat-sel": "1" * 612, "start": "0" * 612}
+    add_rows(folder, "primary", [scored(arm, seed, correct) for arm, correct in made.items()], CELL)
     assert main(["tables", "--check", "--folder", str(folder)]) == 1
     assert "headline is not what the raw rows say; run `make study-tables`" in capsys.readouterr().err
     assert main(["tables", "--folder", str(folder)]) == 0
     assert main(["tables", "--check", "--folder", str(folder)]) == 0
     assert "| 104 | 0.0% | 0.0% | 100.0% | +100.0 |" in (tmp_path / "study.md").read_text()
-    assert (folder / "arms.png").stat().st_size > 10_000
+    assert (folder / "skills.png").stat().st_size > 10_000
+
+
+def test_the_primary_claim_is_told_once_more_from_the_kept_starts(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25)
+    assert "Again" not in claims.primary(evidence)
+    again = [kept("stat-sel", 100, "1" * 100), kept("random", 100, "10" * 50)]
+    add_rows(tmp_path, "arms", [*again, kept("stat-sel", 101, "1" * 100)], CELL)
+    assert "Again, from the kept starts (*All arms*): +50.0" in claims.primary(evidence)
+    assert claims.primary(evidence).endswith("seed 100.")
+    assert claims.headline(evidence).startswith(
+        "**STAT-Sel beats Random and reaches the target: +25.0 points"
+    )

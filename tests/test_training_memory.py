@@ -64,6 +64,7 @@ def test_activations_are_those_that_autograd_keeps(
     model.train()
     options = SFTOptions(
         method="lora" if lora else "full",
+        bf16=True,
         dtype=dtype,
         gradient_checkpointing=checkpointing,
         batch_size=2,

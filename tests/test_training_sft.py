@@ -56,7 +56,8 @@ def same(a: Path, b: Path) -> bool:
 
 
 def test_light_lora_trains_the_same_weights(tiny, prompt, tmp_path, monkeypatch) -> None:
-    options = SFTOptions(method="lora", lora=LoraOptions(r=4, alpha=16, dropout=0.0), max_steps=6, **OPTIONS)
+    lora = LoraOptions(r=4, alpha=16, dropout=0.0)
+    options = SFTOptions(method="lora", lora=lora, bf16=True, max_steps=6, **OPTIONS)
     dtypes = set()
 
     def lighten_and_look(model, *chosen) -> None:
@@ -174,6 +175,8 @@ def test_a_finished_training_is_kept_and_another_is_refused(tiny, prompt, tmp_pa
     options = SFTOptions(max_steps=1, **OPTIONS)
     out = sft(tiny, ROWS, prompt, options, tmp_path / "out")
     before = (out / "training.json").stat().st_mtime_ns
+    recorded = json.loads((out / "training.json").read_text())["options"]
+    assert recorded["bf16"] is options.autocast
     assert sft(tiny, ROWS, prompt, options, out) == out
     assert (out / "training.json").stat().st_mtime_ns == before
     with pytest.raises(UserError, match="holds a training with other data or options"):

@@ -29,7 +29,9 @@ if sys.argv[6:] == ["trl_loss"]:
 started, cpu = time.perf_counter(), time.process_time()
 rows = [SimpleNamespace(**row) for row in read_jsonl(Path(given))]
 prompt = student_prompt(StudentOptions(model=model), Path(model))
-options = SFTOptions(batch_size=int(batch), threads=int(threads), save_steps=1_000_000, save_dtype="float32")
+options = SFTOptions(
+    batch_size=int(batch), threads=int(threads), bf16=True, save_steps=1_000_000, save_dtype="float32"
+)
 folder = sft(Path(model), rows, prompt, options, Path(out) / "model")
 seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
 

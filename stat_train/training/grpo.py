@@ -105,6 +105,6 @@ def _write_done(
         "rows": rows,
         "quarantined": len(bad),
         "steps": log["steps"],
-        "options": options.identity(),
+        "options": options.identity() | {"bf16": options.autocast},
     }
     (folder / DONE).write_text(json.dumps(done, indent=2, sort_keys=True) + "\n")

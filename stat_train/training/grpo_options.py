@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from stat_train.options import Options
 from stat_train.training.options import LoraOptions
+from stat_train.training.precision import bf16_is_faster
 
 ELSEWHERE = frozenset({"save_every", "threads", "vllm_memory", "vllm_url"})
 """What does not change a training, but where and how it runs."""
@@ -59,7 +60,7 @@ class GRPOOptions(Options):
     weight_decay: float = Field(0.0, ge=0)
     max_grad_norm: float = Field(1.0, gt=0)
     lora: PolicyLoraOptions = PolicyLoraOptions()
-    bf16: bool = True
+    bf16: bool | None = Field(None, description="autocast; none: as this machine is faster")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the weights while training; bfloat16 suits the frozen ones of lora"
     )
@@ -76,6 +77,11 @@ class GRPOOptions(Options):
     def answers(self) -> int:
         """Answers in one batch."""
         return self.questions * self.rollouts
+
+    @property
+    def autocast(self) -> bool:
+        """Whether this machine trains under bf16 autocast."""
+        return bf16_is_faster() if self.bf16 is None else self.bf16
 
     @property
     def at_once(self) -> int:

@@ -160,7 +160,7 @@ def trl_config(options: GRPOOptions, batches: int, work: Path, stops: Sequence[i
         adam_epsilon=1e-8,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
-        bf16=options.bf16,
+        bf16=options.autocast,
         use_cpu=not gpu,
         gradient_checkpointing=options.gradient_checkpointing,
         save_strategy="steps",

@@ -16,7 +16,7 @@ def lighten(model: Any, options: SFTOptions | GRPOOptions, processes: int = 1) -
     import torch
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    if options.method != "lora" or not options.bf16 or processes > 1:
+    if options.method != "lora" or not options.autocast or processes > 1:
         return
     embedded = model.get_input_embeddings().weight
     for layer in model.modules():

@@ -130,7 +130,7 @@ def _weights(
     linear = sum(inputs * outputs for _, inputs, outputs in shape.linears)
     if options.method == "qlora":
         return linear * NF4 + (shape.parameters - linear) * 2 + adapters * 2
-    copies = 2 * linear if options.bf16 and width == 4 and not options.gradient_checkpointing else 0
+    copies = 2 * linear if options.autocast and width == 4 and not options.gradient_checkpointing else 0
     return shape.parameters * width + copies + (adapters * 4 if options.method == "lora" else 0)
 
 
@@ -139,7 +139,7 @@ def _activations(options: SFTOptions, shape: Shape, tokens: int) -> float | None
         return None
     dtype = "bfloat16" if options.method == "qlora" else options.dtype
     layer = RESIDUAL[dtype] * shape.hidden + MLP * shape.intermediate
-    if not options.bf16 and dtype == "float32":
+    if not options.autocast and dtype == "float32":
         layer = 2 * layer
     if options.method != "full" and options.lora.dropout:
         layer += DROPPED * (6 * shape.hidden + shape.intermediate)

@@ -6,6 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
+from stat_train.training.precision import bf16_is_faster
 
 LATER = frozenset({"packing", "attention", "use_kernels"})
 """Options younger than the first release: they count for what a training is where they are used."""
@@ -26,9 +27,9 @@ class SFTOptions(Options):
     """Supervised fine-tuning; the defaults suit a small model on a CPU.
 
     The effective batch is `batch_size * gradient_accumulation` examples, on however many processes; with
-    `packing` it is as many packs. `bf16` is autocast around each step; `dtype` is what the weights are
-    held in while training (float32: bf16 weights hardly learn at small learning rates), `save_dtype` what
-    they are written in, and answer in.
+    `packing` it is as many packs. `bf16` is autocast around each step, where it is not said as the machine is
+    faster (`precision.py`); `dtype` is what the weights are held in while training (float32: bf16 weights
+    hardly learn at small learning rates), `save_dtype` what they are written in, and answer in.
     """
 
     method: Literal["full", "lora", "qlora"] = "full"
@@ -46,7 +47,7 @@ class SFTOptions(Options):
     max_grad_norm: float = Field(1.0, gt=0)
     lora: LoraOptions = LoraOptions()
     keep_adapter: bool = False  # writes the adapter (bf16) into the folder `adapter` beside the weights
-    bf16: bool = True
+    bf16: bool | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
     max_length: int = Field(1024, ge=8)  # tokens; longer examples are an error, never cut
@@ -73,6 +74,11 @@ class SFTOptions(Options):
         """The learning rates to try, lowest first."""
         rates = self.learning_rate
         return tuple(sorted(rates)) if isinstance(rates, tuple) else (rates,)
+
+    @property
+    def autocast(self) -> bool:
+        """Whether this machine trains under bf16 autocast."""
+        return bf16_is_faster() if self.bf16 is None else self.bf16
 
     @property
     def effective_batch(self) -> int:

@@ -73,6 +73,6 @@ def _write_done(work: Path, key: str, model: Path, rows: int, options: SFTOption
         "base": fingerprint(model),
         "rows": rows,
         "steps": log["steps"],
-        "options": options.identity(),
+        "options": options.identity() | {"bf16": options.autocast},
     }
     (work / MODEL / DONE).write_text(json.dumps(done, indent=2, sort_keys=True) + "\n")

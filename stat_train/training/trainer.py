@@ -117,7 +117,7 @@ def _config(options: SFTOptions, total: int, processes: int, work: Path) -> "SFT
         optim=options.optimizer,
         weight_decay=options.weight_decay,
         max_grad_norm=options.max_grad_norm,
-        bf16=options.bf16,
+        bf16=options.autocast,
         use_cpu=not torch.cuda.is_available(),
         gradient_checkpointing=options.gradient_checkpointing,
         max_length=None,  # preflight refuses what is too long; nothing is cut

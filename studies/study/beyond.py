@@ -43,8 +43,8 @@ def rounds(evidence: Evidence) -> str:
     """Two rounds, one round, and one training of double size, on the seeds that have all."""
     both = {
         **evidence.scores("rounds", "two"),
-        "stat-sel": evidence.scores().get("stat-sel", {}),
-        "start": evidence.scores().get("start", {}),
+        "stat-sel": evidence.kept().get("stat-sel", {}),
+        "start": evidence.kept().get("start", {}),
     }
     found = [
         difference("stat-sel-round-2", other, both) for other in ("start", "stat-sel", "stat-sel-at-once")
@@ -54,7 +54,7 @@ def rounds(evidence: Evidence) -> str:
 
 def solutions(evidence: Evidence) -> str:
     """Arms that the teacher writes for: sums and products in either order, beside those in the pool's."""
-    varied, kept = evidence.scores("solutions", EITHER), evidence.scores()
+    varied, kept = evidence.scores("solutions", EITHER), evidence.kept()
     both = {**kept, **{f"{arm}, {EITHER}": by_seed for arm, by_seed in varied.items()}}
     return _differences(filter(None, (difference(f"{arm}, {EITHER}", arm, both) for arm in varied)), both)
 
@@ -81,7 +81,7 @@ def _mean_of(by_seed: BySeed, seeds: Sequence[int]) -> float:
 
 def grpo(evidence: Evidence) -> str:
     """What each GRPO training earned, in its first and last third, and what it changed on test."""
-    after, before = evidence.scores("grpo", "on top"), evidence.scores()
+    after, before = evidence.scores("grpo", "on top"), evidence.kept()
     both = {**before, **after}
     rows = []
     for row in evidence.rows("rewards"):

@@ -1,6 +1,7 @@
 """One cell of the study: an arm of a seed in a setting, trained and scored; what it leaves are rows."""
 
 import json
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from stat_train.recipe import DEVELOPMENT, GRPO_SUFFIX, START, Recipe, trained_b
 from stat_train.recipe_file import read_recipe
 from stat_train.run import Stage, content_hash
 from studies.study.oracle import ORACLE, run_oracle
-from studies.study.plan import FOLDER, RATES, ROOT, TRAINED, Setting, best_rate, method_of
+from studies.study.plan import FOLDER, RATES, ROOT, STARTS, TRAINED, Setting, best_rate, method_of
 from studies.study.rows import Row, read_rows
 
 
@@ -31,8 +32,8 @@ class Place:
 
 def run_cell(place: Place, setting: Setting, seed: int, arm: str) -> tuple[list[Row], dict[str, Stage]]:
     """A row for each split, and the stages behind them; what is there of the run is not made again."""
-    warmed_up = warm_up(place, setting, seed)
-    recipe = started(recipe_of(place, setting, seed, arm), warmed_up)
+    start, warmed_up = warm_up(place, setting, seed)
+    recipe = started(recipe_of(place, setting, seed, arm), start)
     stages: dict[str, Stage] = run_recipe(recipe, "profile") if setting.profile else {}
     for split in setting.splits:
         oracle = arm == ORACLE
@@ -49,6 +50,7 @@ def run_cell(place: Place, setting: Setting, seed: int, arm: str) -> tuple[list[
         **_pairs(stages.get(f"select {arm}"), warmed_up["select random"]),
         "seconds": round(sum(map(seconds_of, [*own, *(warmed_up.values() if arm == START else ())]))),
         "threads": place.threads,
+        "precision": "bf16" if recipe.sft.autocast else "fp32",
     }
     return [
         row | {"split": split, "correct": _correct(stages[f"evaluate {arm}-{split}"])}
@@ -70,9 +72,8 @@ def recipe_of(place: Place, setting: Setting, seed: int, arm: str, *more: str) -
     return read_recipe(ROOT / "recipes" / f"{setting.recipe}.yaml", lines)
 
 
-def started(recipe: Recipe, warmed_up: Mapping[str, Stage]) -> Recipe:
-    """The recipe, from what the warm-up of its seed made."""
-    adapter = warmed_up["sft random"].file("model") / "adapter"
+def started(recipe: Recipe, adapter: Path) -> Recipe:
+    """The recipe, from the warm-up of its seed."""
     student = recipe.student.model_copy(update={"adapter": adapter, "adapter_sha256": None})
     return recipe.model_copy(update={"student": student})
 
@@ -100,11 +101,25 @@ def chosen_rate(place: Place, method: str) -> float:
     return best_rate(tried)
 
 
-def warm_up(place: Place, setting: Setting, seed: int) -> dict[str, Stage]:
-    """The stages of the warm-up of a seed, the start of all its arms; trained where it is not there."""
+def warm_up(place: Place, setting: Setting, seed: int) -> tuple[Path, dict[str, Stage]]:
+    """The adapter that all arms of a seed begin with, and the stages before it.
+
+    It is trained where it is not there; a kept one, which stands in `STARTS` from then on, just once.
+    """
     folder = place.runs / f"study-warmup-{seed}-{content_hash(setting.both)[:6]}"
     lines = [f"seed={seed}", f"run_dir={folder}", *setting.both, *place.overrides]
-    return run_recipe(read_recipe(ROOT / "recipes" / "warmup.yaml", lines), "sft")
+    recipe, kept = read_recipe(ROOT / "recipes" / "warmup.yaml", lines), STARTS / str(seed)
+    to_keep = setting.kept and not place.overrides
+    if to_keep and kept.exists():
+        return kept, run_recipe(recipe, "select")
+    stages = run_recipe(recipe, "sft")
+    trained = stages["sft random"].file("model") / "adapter"
+    if not to_keep:
+        return trained, stages
+    partial = kept.with_suffix(".partial")
+    shutil.copytree(trained, partial, dirs_exist_ok=True)
+    partial.rename(kept)
+    return kept, stages
 
 
 def _run_folder(place: Place, setting: Setting, seed: int) -> Path:

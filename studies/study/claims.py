@@ -7,6 +7,7 @@ from studies.study.evidence import Evidence, difference, mean, t_interval
 from studies.study.plan import (
     FROZEN,
     HALF_WIDTH,
+    KEPT,
     PARTS,
     PRIMARY,
     RATES,
@@ -16,6 +17,7 @@ from studies.study.plan import (
     TRAINED,
     TUNING_SEED,
     best_rate,
+    place_of,
 )
 from studies.study.words import NOT_RUN, interval, seeds_of
 
@@ -49,7 +51,7 @@ def headline(evidence: Evidence) -> str:
 
 def _without_diagnosis(evidence: Evidence) -> str:
     """How STAT-Sel does against sets that leave the pool's skew behind too, but know no missing skill."""
-    against = [difference("stat-sel", arm, evidence.scores()) for arm in UNDIAGNOSED]
+    against = [difference("stat-sel", arm, evidence.scores(*place_of(arm))) for arm in UNDIAGNOSED]
     found = [its for its in against if its is not None]
     if not found:
         return ""
@@ -88,28 +90,44 @@ def primary(evidence: Evidence) -> str:
     return (
         f"{shown}\n\nMean {points(found.difference)}; two-level bootstrap {interval(found.ci95)}. "
         f"Student's t over {len(found.seeds)} seeds, one number each: {interval(by_t)}, p {p_value(found.p)}."
+        f"{_again(evidence)}"
+    )
+
+
+def _again(evidence: Evidence) -> str:
+    """The same difference from the kept starts."""
+    found = difference(*PRIMARY, evidence.kept())
+    if found is None:
+        return ""
+    many = "s" * (len(found.seeds) > 1)
+    return (
+        f"\n\nAgain, from the kept starts (*All arms*): {points(found.difference)} {interval(found.ci95)}, "
+        f"seed{many} {', '.join(map(str, found.seeds))}."
     )
 
 
 def arms(evidence: Evidence) -> str:
-    """Mean accuracy of every arm over its seeds, and STAT-Sel against it on the seeds that both have."""
-    test, ood = evidence.scores(), evidence.scores(split="ood")
+    """Mean accuracy of every arm over its seeds, and STAT-Sel against it on the seeds that both have; first
+    from the warm-ups of the primary claim, then from the kept starts."""
     rows = []
-    for arm in FROZEN.arms:
-        if arm not in test or arm not in ood:
-            continue
-        found = None if arm == "stat-sel" else difference("stat-sel", arm, test)
-        rows.append(
-            [
-                arm,
-                str(len(test[arm])),
-                percent(mean(test[arm])),
-                percent(mean(ood[arm])),
-                *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
-            ]
-        )
-    headers = ["arm", "seeds", "test", "ood", "STAT-Sel minus it, test", "95%"]
-    return table(headers, rows, right=range(1, 6)) if rows else NOT_RUN
+    for setting, start in ((FROZEN, "primary"), (KEPT, "kept")):
+        test, ood = (evidence.scores(setting.part, setting.name, split) for split in setting.splits)
+        for arm in setting.arms:
+            if arm not in test or arm not in ood:
+                continue
+            found = None if arm == "stat-sel" else difference("stat-sel", arm, test)
+            rows.append(
+                [
+                    start,
+                    arm,
+                    str(len(test[arm])),
+                    percent(mean(test[arm])),
+                    percent(mean(ood[arm])),
+                    *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
+                ]
+            )
+    headers = ["warm-ups", "arm", "seeds", "test", "ood", "STAT-Sel minus it, test", "95%"]
+    return table(headers, rows, right=range(2, 7)) if rows else NOT_RUN
 
 
 def secondary(evidence: Evidence) -> str:
@@ -122,7 +140,7 @@ def secondary(evidence: Evidence) -> str:
     rows = [
         [
             f"{its.one} minus {its.other}",
-            split if part == "arms" else f"{split}, {part} {setting}",
+            {FROZEN.part: split, KEPT.part: f"{split}, {setting}"}.get(part, f"{split}, {part} {setting}"),
             str(len(its.seeds)),
             points(its.difference),
             interval(its.ci95),
@@ -134,7 +152,7 @@ def secondary(evidence: Evidence) -> str:
     ]
     if not rows:
         return NOT_RUN
-    missing = [f"{c[3]} minus {c[4]} ({c[2]}, {c[0]} {c[1]})" for c, its in found if its is None]
+    missing = [f"{c[3]} minus {c[4]} ({c[2]}, {c[0]}, {c[1]})" for c, its in found if its is None]
     note = f"\n\nNot run yet: {'; '.join(missing)}." if missing else ""
     headers = ["comparison", "on", "seeds", "points", "95%", "p", "p (Holm)"]
     return table(headers, rows, right=range(2, 7)) + note
@@ -168,7 +186,7 @@ def hours(evidence: Evidence) -> str:
             rows.append([part, str(len(cells)), f"{sum(cells.values()) / 3600:.1f}"])
     if not rows:
         return NOT_RUN
-    took = {(row["seed"], row["arm"]): row["seconds"] for row in evidence.rows("arms")}
+    took = {(row["seed"], row["arm"]): row["seconds"] for row in evidence.rows(FROZEN.part)}
     needed = ("start", *PRIMARY)
     whole = [
         sum(took[seed, arm] for arm in needed) / 60

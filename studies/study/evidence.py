@@ -9,7 +9,7 @@ from stat_train.data.example import Example
 from stat_train.evaluation.paired import paired, paired_over_seeds
 from stat_train.evaluation.scores import Scores, score
 from stat_train.intervals import Interval
-from studies.study.plan import FROZEN, TARGET_SPLIT
+from studies.study.plan import FROZEN, KEPT, TARGET_SPLIT
 from studies.study.rows import Row, read_rows
 
 
@@ -66,6 +66,10 @@ class Evidence:
                 found[row["arm"]][row["seed"]] = Cell(_scores(row), row["start"])
         return dict(found)
 
+    def kept(self, split: str = TARGET_SPLIT) -> dict[str, BySeed]:
+        """The same of the arms from the kept starts."""
+        return self.scores(KEPT.part, KEPT.name, split)
+
 
 def difference(one: str, other: str, scores: Mapping[str, BySeed]) -> Difference | None:
     """None where no seed has both, from one start."""
@@ -101,16 +105,16 @@ EXACT = "exact teacher"
 def by_profile(evidence: Evidence) -> dict[str, BySeed]:
     """STAT-Sel by each profile that was tried, and Random, on the seeds that all of them have; the worst
     first as one would expect."""
-    frozen, tried = evidence.scores(), {row["setting"] for row in evidence.rows("diagnosis")}
+    arms, tried = evidence.kept(), {row["setting"] for row in evidence.rows("diagnosis")}
     found: dict[str, BySeed] = {
-        "random": frozen.get("random", {}),
-        "shuffled profile": frozen.get("shuffled", {}),
+        "random": arms.get("random", {}),
+        "shuffled profile": arms.get("shuffled", {}),
         **{
             f"teacher {name}": evidence.scores("diagnosis", name).get("stat-sel", {})
             for name in ("40% wrong", "20% wrong")
             if name in tried
         },
-        EXACT: frozen.get("stat-sel", {}),
+        EXACT: arms.get("stat-sel", {}),
         "oracle": evidence.scores("diagnosis", "oracle").get("oracle", {}),
     }
     found = {name: by_seed for name, by_seed in found.items() if by_seed}

@@ -6,7 +6,7 @@ from typing import Any
 from stat_train.report.pictures import BLUE, GREY, INK, ORANGE, PALE, SMALL_FONT, VERMILION, WIDTH, png, style
 from stat_train.report.wording import points
 from studies.study.evidence import EXACT, BySeed, Difference, Evidence, by_profile, difference, mean
-from studies.study.plan import FROZEN, TARGET
+from studies.study.plan import KEPT, TARGET, place_of
 from studies.study.skills import rank_correlation, skill_gains
 
 ROW, HEAD, FOOT, LEFT = 0.36, 0.6, 0.55, 2.0
@@ -15,8 +15,8 @@ OURS = ("stat-sel", "stat-syn")
 
 
 def arms(evidence: Evidence) -> bytes | None:
-    """Accuracy on test of every arm: a dot a seed, a line at the mean."""
-    scores = evidence.scores()
+    """Accuracy on test of every arm from the kept starts: a dot a seed, a line at the mean."""
+    scores = evidence.kept()
     if not scores:
         return None
     shown = sorted(scores, key=lambda arm: mean(scores[arm]))
@@ -26,8 +26,8 @@ def arms(evidence: Evidence) -> bytes | None:
 def differences(evidence: Evidence) -> bytes | None:
     """STAT-Sel minus every other arm, on test and out of distribution, with 95 % intervals."""
     found = {
-        split: [difference("stat-sel", arm, evidence.scores(split=split)) for arm in FROZEN.arms]
-        for split in ("test", "ood")
+        split: [difference("stat-sel", arm, evidence.scores(*place_of(arm), split)) for arm in KEPT.arms]
+        for split in KEPT.splits
     }
     pairs = [
         (test, ood)

@@ -14,6 +14,8 @@ SEEDS = (100, 101, 102, 103, 104)
 FEWER = SEEDS[:3]
 TUNING_SEED, TUNING = 99, ("tutor.development=612",)
 """Where learning rates are chosen: a seed of its own, on a development split as large as test."""
+STARTS = ROOT / "data" / "arithmetic" / "starts"
+"""The adapter of each seed's warm-up, by seed."""
 RATES = (5e-4, 1e-3, 2e-3)
 """The pilot's rate, its half and its double, for every arm alike."""
 TRAINED: tuple[str, ...] = read_recipe(ROOT / "recipes" / "arms.yaml").arms
@@ -29,7 +31,9 @@ class Setting:
     """Cells of one part that differ in seed and arm alone.
 
     `both` changes the warm-up and the run, `run` the run. `rate`: none is the one chosen for the arm.
-    With `profile` the profile of each seed is kept too, beside the tutor's truth.
+    With `profile` the profile of each seed is kept too, beside the tutor's truth. With `kept` its arms begin
+    at the starts in `STARTS`, so that arms trained on several machines are pairs; without, at a warm-up that
+    is trained where they are.
     """
 
     part: str
@@ -42,14 +46,16 @@ class Setting:
     run: tuple[str, ...] = ()
     rate: float | None = None
     profile: bool = False
+    kept: bool = True
 
 
 def _wrong(share: float) -> tuple[str, ...]:
     return (f"tutor.faults={{wrong_labels: {share}, wrong_diagnoses: {share}}}",)
 
 
-FROZEN = Setting("arms", "frozen", (START, *TRAINED), profile=True)
-SKEWED = (START, "random", "balanced", "stat-sel")
+SIMPLE = (START, "random", "balanced", "stat-sel")
+FROZEN = Setting("primary", "frozen", SIMPLE, profile=True, kept=False)
+KEPT = Setting("arms", "kept starts", (START, *TRAINED), profile=True)
 SETTINGS = (
     *(
         Setting(
@@ -58,6 +64,7 @@ SETTINGS = (
         for rate in RATES
     ),
     FROZEN,
+    KEPT,
     Setting("diagnosis", "oracle", ("oracle",), FEWER),
     Setting("diagnosis", "20% wrong", ("stat-sel",), FEWER, run=_wrong(0.2), profile=True),
     Setting("diagnosis", "40% wrong", ("stat-sel",), FEWER, run=_wrong(0.4), profile=True),
@@ -66,12 +73,13 @@ SETTINGS = (
     ),
     Setting("rounds", "two", ("stat-sel-round-2", "stat-sel-at-once"), FEWER, recipe="rounds"),
     Setting("grpo", "on top", ("start+grpo", "random+grpo", "stat-sel+grpo"), SEEDS[:1], recipe="grpo"),
-    Setting("skew", "0", SKEWED, both=("tutor.skew=0",)),
-    Setting("skew", "0.75", SKEWED, both=("tutor.skew=0.75",)),
+    Setting("skew", "0", SIMPLE, both=("tutor.skew=0",), kept=False),
+    Setting("skew", "0.75", SIMPLE, both=("tutor.skew=0.75",), kept=False),
     Setting("prompting", "all prompts", (PROMPTS,), FEWER, recipe="adaptmi", splits=("test",)),
 )
 """In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed.
-`solutions` was added when the primary claim was known, and no arm of the tutor's solutions had been run."""
+`solutions` and the kept starts were added when the primary claim was known: the first when no arm of the
+tutor's solutions had been run, the second since another machine cannot make the claim's warm-ups again."""
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS))
 ARMS = tuple(dict.fromkeys(arm for setting in SETTINGS for arm in setting.arms))
 
@@ -87,15 +95,19 @@ def method_of(arm: str) -> str:
     return "stat-sel" if base == "oracle" or base.startswith("stat-sel-") else base
 
 
+def place_of(arm: str) -> tuple[str, str]:
+    """Part and setting in which STAT-Sel is compared with an arm."""
+    setting = FROZEN if arm in FROZEN.arms else KEPT
+    return setting.part, setting.name
+
+
 Comparison = tuple[str, str, str, str, str]
 """Part, setting, split, an arm, and the arm taken from it."""
 SECONDARY: tuple[Comparison, ...] = (
-    *(("arms", "frozen", "test", "stat-sel", arm) for arm in TRAINED if arm not in (*PRIMARY, "stat-syn")),
-    ("arms", "frozen", "test", "stat-syn", "random"),
-    ("arms", "frozen", "test", "stat-syn", "balanced"),
-    ("arms", "frozen", "test", "stat-syn", "stat-sel"),
-    ("arms", "frozen", "ood", "stat-sel", "random"),
-    ("arms", "frozen", "ood", "stat-syn", "random"),
+    *((*place_of(arm), "test", "stat-sel", arm) for arm in TRAINED if arm not in (*PRIMARY, "stat-syn")),
+    *((KEPT.part, KEPT.name, "test", "stat-syn", arm) for arm in ("random", "balanced", "stat-sel")),
+    (FROZEN.part, FROZEN.name, "ood", "stat-sel", "random"),
+    (KEPT.part, KEPT.name, "ood", "stat-syn", "random"),
     ("skew", "0", "test", "stat-sel", "random"),
     ("skew", "0", "test", "stat-sel", "balanced"),
     ("skew", "0.75", "test", "stat-sel", "random"),

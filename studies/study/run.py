@@ -95,7 +95,8 @@ def _run(place: Place, setting: Setting, seed: int, arm: str) -> None:
 
 def _run_prompts(place: Place, setting: Setting, seed: int, arm: str) -> None:
     recipe = _recipe(place, setting, seed, arm)
-    stages = run_recipe(started(recipe, warm_up(place, setting, setting.seeds[0])), "adaptmi")
+    start, _ = warm_up(place, setting, setting.seeds[0])
+    stages = run_recipe(started(recipe, start), "adaptmi")
     seconds = sum(
         seconds_of(stage) for stage in stages.values() if stage.name.startswith(("adaptmi", "prompt"))
     )

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stat_train.report.markdown import table
 from stat_train.report.wording import percent, points
 from studies.study.evidence import EXACT, Evidence, by_profile, difference, mean
-from studies.study.plan import FROZEN
+from studies.study.plan import KEPT
 from studies.study.rows import Row
 from studies.study.skills import SkillGain, rank_correlation, skill_gains
 from studies.study.words import NOT_RUN, interval
@@ -22,7 +22,7 @@ def diagnosis(evidence: Evidence) -> str:
     profiles = {(row["setting"], row["seed"]): row for row in evidence.rows("profiles")}
     rows = []
     for name, by_seed in compared.items():
-        setting = FROZEN.name if name == EXACT else name.removeprefix("teacher ")
+        setting = KEPT.name if name == EXACT else name.removeprefix("teacher ")
         own = [profiles[setting, seed] for seed in by_seed if (setting, seed) in profiles]
         exact = None if name == EXACT else difference(EXACT, name, compared)
         rows.append(
