@@ -296,3 +296,23 @@ def test_the_primary_claim_is_told_once_more_from_the_kept_starts(tmp_path: Path
     assert claims.headline(evidence).startswith(
         "**STAT-Sel beats Random and reaches the target: +25.0 points"
     )
+
+
+def test_diagnoses_are_compared_on_the_seeds_that_all_of_them_have(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path)
+    arms = {"random": "10" * 50, "stat-sel": "1110" * 25}
+    add_rows(tmp_path, "arms", [kept(arm, s, its) for arm, its in arms.items() for s in SEEDS[:2]], CELL)
+    assert why.diagnosis(evidence) == "Not run yet."
+    start = f"kept start {SEEDS[0]}"
+    faulty = scored("stat-sel", SEEDS[0], "1100" * 25, "40% wrong", start=start)
+    add_rows(tmp_path, "diagnosis", [faulty], CELL)
+    counts = {KEPT.name: (50, 50, 50), "40% wrong": (40, 50, 30)}
+    profiles = [
+        {"setting": setting, "seed": SEEDS[0], "device": "cpu", "named": named, "true": true, "both": both}
+        for setting, (named, true, both) in counts.items()
+    ]
+    add_rows(tmp_path, "profiles", profiles, CELL[:3])
+    table = why.diagnosis(evidence)
+    assert "| teacher 40% wrong | 75.0% | 60.0% | 50.0% | +25.0 |" in table
+    assert "| exact teacher | 100.0% | 100.0% | 75.0% |  |  |" in table
+    assert table.endswith("\n\nSeed 100.")

@@ -34,9 +34,10 @@ def diagnosis(evidence: Evidence) -> str:
                 *(["", ""] if exact is None else [points(exact.difference), interval(exact.ci95)]),
             ]
         )
-    seeds = ", ".join(map(str, compared[EXACT]))
+    seeds = compared[EXACT]
+    which = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
     headers = ["STAT-Sel by", "precision", "recall", "test", f"{EXACT} minus it", "95%"]
-    return f"{table(headers, rows, right=range(1, 6))}\n\nSeeds {seeds}."
+    return f"{table(headers, rows, right=range(1, 6))}\n\n{which}"
 
 
 def _share(rows: Sequence[Row], part: str, whole: str) -> str:
