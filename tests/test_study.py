@@ -181,6 +181,12 @@ def test_the_first_paragraph_says_too_how_sets_without_a_diagnosis_do(tmp_path: 
         said = claims.headline(evidence)
         assert f"it is ahead of {'none' if arm == 'balanced' else 'some'} of these" in said
     assert "minus Balanced 0.0 [0.0, 0.0] over 2 seeds; minus Hard +75.0" in said
+    add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[0], "0" * 100)], CELL)
+    said = claims.headline(evidence)
+    assert "some of these" in said
+    assert said.endswith(
+        "On one seed alone, with intervals of its questions only: minus Shuffled +75.0 [+66.0, +83.0]."
+    )
 
 
 def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:
@@ -233,6 +239,9 @@ def test_secondary_comparisons_hold_every_control_and_are_adjusted_for_each_othe
     p, adjusted = (float(cells["stat-sel minus hard"][place].strip("| ")) for place in (5, 6))
     assert adjusted == pytest.approx((len(SECONDARY) - 1) * p, abs=0.01)  # balanced, with p 0, comes first
     assert "stat-syn minus random" in table.rpartition("Not run yet: ")[2]
+    add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[0], "0" * 100)], CELL)
+    row = next(line for line in claims.secondary(evidence).splitlines() if "minus shuffled" in line)
+    assert row.endswith("] |  |  |")  # one seed has no p
 
 
 def test_skills_name_what_was_forgotten(tmp_path: Path) -> None:
@@ -315,4 +324,4 @@ def test_diagnoses_are_compared_on_the_seeds_that_all_of_them_have(tmp_path: Pat
     table = why.diagnosis(evidence)
     assert "| teacher 40% wrong | 75.0% | 60.0% | 50.0% | +25.0 |" in table
     assert "| exact teacher | 100.0% | 100.0% | 75.0% |  |  |" in table
-    assert table.endswith("\n\nSeed 100.")
+    assert "\n\nSeed 100 alone: " in table

@@ -1,9 +1,11 @@
 """The tables of the claims: the primary one, all arms, the secondary comparisons, what it took."""
 
+from collections.abc import Sequence
+
 from stat_train.evaluation.paired import holm
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
-from studies.study.evidence import Evidence, difference, mean, t_interval
+from studies.study.evidence import Difference, Evidence, difference, mean, t_interval
 from studies.study.plan import (
     FROZEN,
     HALF_WIDTH,
@@ -53,18 +55,25 @@ def _without_diagnosis(evidence: Evidence) -> str:
     """How STAT-Sel does against sets that leave the pool's skew behind too, but know no missing skill."""
     against = [difference("stat-sel", arm, evidence.scores(*place_of(arm))) for arm in UNDIAGNOSED]
     found = [its for its in against if its is not None]
-    if not found:
-        return ""
-    each = "; ".join(
-        f"minus {its.other.capitalize()} {points(its.difference)} {interval(its.ci95)} "
-        f"over {len(its.seeds)} seed{'s' * (len(its.seeds) > 1)}"
+    several, single = ([its for its in found if (len(its.seeds) > 1) == many] for many in (True, False))
+    paragraph = ""
+    if several:
+        ahead = [its for its in several if its.ci95[0] > 0]
+        said = {0: "none of these", len(several): "each of these"}.get(len(ahead), "some of these")
+        paragraph = (
+            " Against sets that leave the pool's skew behind without a diagnosis it is ahead of "
+            f"{said} (95% intervals, adjusted for nothing): {_minus(several)}."
+        )
+    if single:
+        paragraph += f" On one seed alone, with intervals of its questions only: {_minus(single)}."
+    return paragraph
+
+
+def _minus(found: Sequence[Difference]) -> str:
+    return "; ".join(
+        f"minus {its.other.capitalize()} {points(its.difference)} {interval(its.ci95)}"
+        + (f" over {len(its.seeds)} seeds" if len(its.seeds) > 1 else "")
         for its in found
-    )
-    ahead = [its for its in found if its.ci95[0] > 0]
-    said = {0: "none of these", len(found): "each of these"}.get(len(ahead), "some of these")
-    return (
-        " Against sets that leave the pool's skew behind without a diagnosis it is ahead of "
-        f"{said} (95% intervals, adjusted for nothing): {each}."
     )
 
 
@@ -131,12 +140,13 @@ def arms(evidence: Evidence) -> str:
 
 
 def secondary(evidence: Evidence) -> str:
-    """Every other comparison that was planned; Holm's adjustment counts those that were not run yet as 1."""
+    """Every other comparison that was planned. One seed says nothing of other trainings: it has no p, and
+    counts as 1 for Holm's adjustment, as does what was not run yet."""
     found = [
         (comparison, difference(comparison[3], comparison[4], evidence.scores(*comparison[:3])))
         for comparison in SECONDARY
     ]
-    adjusted = holm([its.p if its else 1.0 for _, its in found])
+    adjusted = holm([its.p if its and len(its.seeds) > 1 else 1.0 for _, its in found])
     rows = [
         [
             f"{its.one} minus {its.other}",
@@ -144,8 +154,7 @@ def secondary(evidence: Evidence) -> str:
             str(len(its.seeds)),
             points(its.difference),
             interval(its.ci95),
-            p_value(its.p),
-            p_value(p),
+            *([p_value(its.p), p_value(p)] if len(its.seeds) > 1 else ["", ""]),
         ]
         for ((part, setting, split, *_), its), p in zip(found, adjusted, strict=True)
         if its is not None

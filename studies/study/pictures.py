@@ -103,7 +103,13 @@ def _dots(scores: Mapping[str, BySeed], title: str) -> bytes:
             average = 100 * mean(by_seed)
             axes.plot([average, average], [y - 0.3, y + 0.3], color=color, linewidth=2)
             axes.annotate(
-                f"{average:.1f}", (average, y + 0.3), ha="center", fontsize=SMALL_FONT - 1, color=INK
+                f"{average:.1f}",
+                (average, y + 0.3),
+                (0, 2),
+                textcoords="offset points",
+                ha="center",
+                fontsize=SMALL_FONT - 1,
+                color=INK,
             )
         return png(figure)
 

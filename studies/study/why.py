@@ -35,7 +35,11 @@ def diagnosis(evidence: Evidence) -> str:
             ]
         )
     seeds = compared[EXACT]
-    which = f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}."
+    which = (
+        f"Seeds {', '.join(map(str, seeds))}."
+        if len(seeds) > 1
+        else f"Seed {next(iter(seeds))} alone: the intervals are of its questions, not of other trainings."
+    )
     headers = ["STAT-Sel by", "precision", "recall", "test", f"{EXACT} minus it", "95%"]
     return f"{table(headers, rows, right=range(1, 6))}\n\n{which}"
 
