@@ -9,7 +9,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
 from stat_train.run import Stage
-from studies.study import beyond, cells, claims, why
+from studies.study import beyond, cells, claims, primary, why
 from studies.study.__main__ import main
 from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
@@ -168,21 +168,21 @@ def claim(folder: Path, stat_sel: str, seeds: tuple[int, ...] = SEEDS) -> Eviden
     ],
 )
 def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, stat_sel, said) -> None:
-    assert claims.headline(claim(tmp_path, stat_sel)).startswith(f"**{said}")
+    assert primary.headline(claim(tmp_path, stat_sel)).startswith(f"**{said}")
 
 
 def test_the_first_paragraph_says_too_how_sets_without_a_diagnosis_do(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
-    assert "diagnosis" not in claims.headline(evidence)
+    assert "diagnosis" not in primary.headline(evidence)
     add_rows(tmp_path, "arms", [kept("stat-sel", seed, "1110" * 25) for seed in SEEDS[:2]], CELL)
     for part, arm, correct in (("primary", "balanced", "1110" * 25), ("arms", "hard", "0" * 100)):
         row = kept if part == "arms" else scored
         add_rows(tmp_path, part, [row(arm, seed, correct) for seed in SEEDS[:2]], CELL)
-        said = claims.headline(evidence)
+        said = primary.headline(evidence)
         assert f"it is ahead of {'none' if arm == 'balanced' else 'some'} of these" in said
     assert "minus Balanced 0.0 [0.0, 0.0] over 2 seeds; minus Hard +75.0" in said
     add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[0], "0" * 100)], CELL)
-    said = claims.headline(evidence)
+    said = primary.headline(evidence)
     assert "some of these" in said
     assert "over 2 seeds; minus Hard" in said
     assert "On one seed alone, with intervals of its questions only: minus Shuffled +75.0 [" in said
@@ -205,8 +205,8 @@ def test_the_mean_is_over_the_seeds_that_have_both_and_says_how_many_are_owed(tm
     found = difference("stat-sel", "random", evidence.scores())
     assert found is not None
     assert (found.seeds, found.per_seed, found.difference) == (SEEDS[:2], (0.25, 0.25), 0.25)
-    assert claims.headline(evidence).startswith("**Interim: STAT-Sel beats Random")
-    assert "seeds 100, 101, 3 of 5 not run yet" in claims.headline(evidence)
+    assert primary.headline(evidence).startswith("**Interim: STAT-Sel beats Random")
+    assert "seeds 100, 101, 3 of 5 not run yet" in primary.headline(evidence)
 
 
 def test_rows_that_began_at_different_weights_are_no_pair(tmp_path: Path) -> None:
@@ -296,12 +296,12 @@ def test_the_page_says_what_the_raw_rows_say(tmp_path: Path, capsys) -> None:
 
 def test_the_primary_claim_is_told_once_more_from_the_kept_starts(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
-    assert "Again" not in claims.primary(evidence)
+    assert "Again" not in primary.primary(evidence)
     again = [kept("stat-sel", 100, "1" * 100), kept("random", 100, "10" * 50)]
     add_rows(tmp_path, "arms", [*again, kept("stat-sel", 101, "1" * 100)], CELL)
-    assert "Again, from the kept starts (*All arms*): +50.0" in claims.primary(evidence)
-    assert claims.primary(evidence).endswith("seed 100.")
-    assert claims.headline(evidence).startswith(
+    assert "Again, from the kept starts (*All arms*): +50.0" in primary.primary(evidence)
+    assert primary.primary(evidence).endswith("seed 100.")
+    assert primary.headline(evidence).startswith(
         "**STAT-Sel beats Random and reaches the target: +25.0 points"
     )
 
@@ -324,3 +324,17 @@ def test_diagnoses_are_compared_on_the_seeds_that_all_of_them_have(tmp_path: Pat
     assert "| teacher 40% wrong | 75.0% | 60.0% | 50.0% | +25.0 |" in table
     assert "| exact teacher | 100.0% | 100.0% | 75.0% |  |  |" in table
     assert "\n\nSeed 100 alone: " in table
+
+
+def test_a_rerun_stands_beside_where_one_more_seed_is_expected(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25)
+    for seed, right in zip(SEEDS, (60, 70, 75, 80, 90), strict=True):
+        add_rows(tmp_path, "primary", [scored("stat-sel", seed, "1" * right + "0" * (100 - right))], CELL)
+    assert primary.rerun(evidence) == "Not run yet."
+    claim(tmp_path / "again", "1" * 100, SEEDS[:1])
+    trained = scored("stat-sel", SEEDS[0], "1" * 100, precision="fp32", threads=2)
+    add_rows(tmp_path / "again", "primary", [trained], CELL)
+    said = primary.rerun(evidence)
+    assert "| 100 | 0.0% | 50.0% | 100.0% | +50.0 |\n\n3 minutes, 2 threads, fp32." in said
+    # mean 25, standard deviation 11.18: 25 -+ 2.776 * 11.18 * sqrt(1 + 1/5)
+    assert said.endswith("on record: +10.0 and +40.0; one more seed is expected in [−9.0, +59.0].")

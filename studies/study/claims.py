@@ -1,118 +1,22 @@
-"""The tables of the claims: the primary one, all arms, the secondary comparisons, what it took."""
-
-from collections.abc import Sequence
+"""The tables of all arms, the secondary comparisons, the learning rates, and what it took."""
 
 from stat_train.evaluation.paired import holm
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
-from studies.study.evidence import Difference, Evidence, difference, mean, t_interval
+from studies.study.evidence import Evidence, difference, mean
 from studies.study.plan import (
     FROZEN,
-    HALF_WIDTH,
     KEPT,
     PARTS,
     PRIMARY,
     RATES,
     SECONDARY,
     SEEDS,
-    TARGET,
     TRAINED,
     TUNING_SEED,
     best_rate,
-    place_of,
 )
-from studies.study.words import NOT_RUN, interval, seeds_of
-
-UNDIAGNOSED = ("balanced", "hard", "shuffled")
-
-
-def headline(evidence: Evidence) -> str:
-    """The primary claim in one paragraph, whatever it came to."""
-    found = difference(*PRIMARY, evidence.scores())
-    if found is None:
-        return f"**{NOT_RUN}**"
-    low, high = found.ci95
-    if low > 0:
-        reached = found.difference >= TARGET
-        said = "STAT-Sel beats Random" + (" and reaches the target" if reached else ", but misses the target")
-    else:
-        said = (
-            "STAT-Sel is worse than Random"
-            if high < 0
-            else "No difference between STAT-Sel and Random is shown"
-        )
-    said = said if len(found.seeds) == len(SEEDS) else f"Interim: {said}"
-    half = (high - low) / 2
-    width = "within" if half <= HALF_WIDTH else "wider than"
-    return (
-        f"**{said}: {points(found.difference)} points on test, 95% {points(low)} to {points(high)}** "
-        f"({seeds_of(found)}; the target was {points(TARGET)}, and a half-width of at most "
-        f"{100 * HALF_WIDTH:.0f}: {100 * half:.1f} is {width} it).{_without_diagnosis(evidence)}"
-    )
-
-
-def _without_diagnosis(evidence: Evidence) -> str:
-    """How STAT-Sel does against sets that leave the pool's skew behind too, but know no missing skill."""
-    against = [difference("stat-sel", arm, evidence.scores(*place_of(arm))) for arm in UNDIAGNOSED]
-    found = [its for its in against if its is not None]
-    several, single = ([its for its in found if (len(its.seeds) > 1) == many] for many in (True, False))
-    paragraph = ""
-    if several:
-        ahead = [its for its in several if its.ci95[0] > 0]
-        said = {0: "none of these", len(several): "each of these"}.get(len(ahead), "some of these")
-        paragraph = (
-            " Against sets that leave the pool's skew behind without a diagnosis it is ahead of "
-            f"{said} (95% intervals, adjusted for nothing): {_minus(several)}."
-        )
-    if single:
-        paragraph += f" On one seed alone, with intervals of its questions only: {_minus(single)}."
-    return paragraph
-
-
-def _minus(found: Sequence[Difference]) -> str:
-    return "; ".join(
-        f"minus {its.other.capitalize()} {points(its.difference)} {interval(its.ci95)}"
-        + (f" over {len(its.seeds)} seeds" if len(its.seeds) > 1 else "")
-        for its in found
-    )
-
-
-def primary(evidence: Evidence) -> str:
-    """Each seed of the primary claim; two intervals of the mean."""
-    scores = evidence.scores()
-    found = difference(*PRIMARY, scores)
-    if found is None:
-        return NOT_RUN
-    one, other = PRIMARY
-    rows = [
-        [
-            str(seed),
-            *(percent(scores[arm][seed].scores.accuracy) for arm in ("start", other, one)),
-            points(its),
-        ]
-        for seed, its in zip(found.seeds, found.per_seed, strict=True)
-    ]
-    shown = table(["seed", "start", other, one, "difference"], rows, right=range(5))
-    if len(found.seeds) < 2:
-        return shown
-    by_t = t_interval(found.per_seed)
-    return (
-        f"{shown}\n\nMean {points(found.difference)}; two-level bootstrap {interval(found.ci95)}. "
-        f"Student's t over {len(found.seeds)} seeds, one number each: {interval(by_t)}, p {p_value(found.p)}."
-        f"{_again(evidence)}"
-    )
-
-
-def _again(evidence: Evidence) -> str:
-    """The same difference from the kept starts."""
-    found = difference(*PRIMARY, evidence.kept())
-    if found is None:
-        return ""
-    many = "s" * (len(found.seeds) > 1)
-    return (
-        f"\n\nAgain, from the kept starts (*All arms*): {points(found.difference)} {interval(found.ci95)}, "
-        f"seed{many} {', '.join(map(str, found.seeds))}."
-    )
+from studies.study.words import NOT_RUN, interval
 
 
 def arms(evidence: Evidence) -> str:

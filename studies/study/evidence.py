@@ -129,12 +129,14 @@ def by_profile(evidence: Evidence) -> dict[str, BySeed]:
     }
 
 
-def t_interval(per_seed: Sequence[float]) -> Interval:
-    """95 % interval of the mean of the seeds' differences by Student's t: each seed is one number."""
+def t_interval(per_seed: Sequence[float], one_more: bool = False) -> Interval:
+    """95 % interval of the mean of the seeds' differences by Student's t: each seed is one number. With
+    `one_more` it is where one further seed is expected."""
     from scipy.stats import sem, t
 
-    mean = sum(per_seed) / len(per_seed)
-    half = float(t.ppf(0.975, len(per_seed) - 1) * sem(per_seed))
+    n = len(per_seed)
+    mean = sum(per_seed) / n
+    half = float(t.ppf(0.975, n - 1) * sem(per_seed)) * ((n + 1) ** 0.5 if one_more else 1)
     return mean - half, mean + half
 
 

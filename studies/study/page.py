@@ -7,12 +7,13 @@ from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
-from studies.study import beyond, claims, pictures, why
+from studies.study import beyond, claims, pictures, primary, why
 from studies.study.evidence import Evidence
 
 BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
-    "headline": claims.headline,
-    "primary": claims.primary,
+    "headline": primary.headline,
+    "primary": primary.primary,
+    "rerun": primary.rerun,
     "arms": claims.arms,
     "secondary": claims.secondary,
     "rates": claims.rates,

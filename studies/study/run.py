@@ -8,7 +8,7 @@ from stat_train.pipeline import run_recipe
 from stat_train.recipe import GRPO_SUFFIX, START, Recipe
 from stat_train.report.wording import points
 from studies.study.cells import Place, fingerprint, recipe_of, run_cell, seconds_of, started, warm_up
-from studies.study.evidence import Evidence, difference
+from studies.study.evidence import Evidence, difference, t_interval
 from studies.study.facts import profile_row, prompt_rows, rewards_of, skills_of
 from studies.study.plan import FOLDER, FROZEN, PRIMARY, PROMPTS, Setting
 from studies.study.rows import CELL, Row, add_rows, read_rows
@@ -127,7 +127,11 @@ def _outcome(place: Place, setting: Setting, seed: int, arm: str) -> str:
     if here is not None and seed in here.seeds:
         own = here.per_seed[here.seeds.index(seed)]
         shown += f"\nseed {seed}: {' minus '.join(PRIMARY)} {points(own)} points on test"
-    if recorded is not None:
+    if recorded is not None and len(recorded.seeds) > 1:
         least, most = min(recorded.per_seed), max(recorded.per_seed)
-        shown += f"; the {len(recorded.seeds)} seeds on record: {points(least)} to {points(most)}"
+        expected = " to ".join(map(points, t_interval(recorded.per_seed, one_more=True)))
+        shown += (
+            f"; the {len(recorded.seeds)} seeds on record: {points(least)} to {points(most)}, one more is "
+            f"expected from {expected} (95%)"
+        )
     return shown
