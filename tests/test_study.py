@@ -15,6 +15,7 @@ from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
 from studies.study.plan import FOLDER, FROZEN, KEPT, RATES, SECONDARY, SEEDS, TRAINED
 from studies.study.rows import CELL, Row, add_rows, read_rows
+from studies.study.run import outcome
 
 ROOT = Path(__file__).parents[1]
 SHORT = """
@@ -338,3 +339,12 @@ def test_a_rerun_stands_beside_where_one_more_seed_is_expected(tmp_path: Path) -
     assert "| 100 | 0.0% | 50.0% | 100.0% | +50.0 |\n\n3 minutes, 2 threads, fp32." in said
     # mean 25, standard deviation 11.18: 25 -+ 2.776 * 11.18 * sqrt(1 + 1/5)
     assert said.endswith("on record: +10.0 and +40.0; one more seed is expected in [−9.0, +59.0].")
+
+
+def test_a_cell_of_the_primary_claim_ends_beside_what_was_to_be_expected(
+    tmp_path: Path,
+) -> None:
+    claim(tmp_path, "1110" * 25, SEEDS[:1])
+    said = outcome(Place(tmp_path, tmp_path), FROZEN, SEEDS[0], "stat-sel")
+    assert "stat-sel test 75.0%\nseed 100: stat-sel minus random +25.0 points on test; the 5" in said
+    assert said.endswith("one more is expected from −1.9 to +13.8 (95%)")

@@ -102,8 +102,9 @@ def rerun(evidence: Evidence) -> str:
     shown = _seed_by_seed(found, elsewhere.scores())
     least, most = points(min(recorded.per_seed)), points(max(recorded.per_seed))
     return (
-        f"{shown}\n\n{minutes:.0f} minutes, {threads} threads, {precision}. Least and most on record: {least} "
-        f"and {most}; one more seed is expected in {interval(t_interval(recorded.per_seed, one_more=True))}."
+        f"{shown}\n\n{minutes:.0f} minutes, {threads} threads, {precision}. "
+        f"Least and most on record: {least} and {most}; "
+        f"one more seed is expected in {interval(t_interval(recorded.per_seed, one_more=True))}."
     )
 
 

@@ -35,7 +35,7 @@ def run(
         print(said, file=sys.stderr, flush=True)
         make = _run_prompts if arm == PROMPTS else _run
         make(place, *cell)
-        print(_outcome(place, *cell), file=sys.stderr, flush=True)
+        print(outcome(place, *cell), file=sys.stderr, flush=True)
 
 
 def _cells(
@@ -113,7 +113,7 @@ def _run_prompts(place: Place, setting: Setting, seed: int, arm: str) -> None:
     add_rows(place.folder, setting.part, [cell | row for row in prompt_rows(stages)], CELL)
 
 
-def _outcome(place: Place, setting: Setting, seed: int, arm: str) -> str:
+def outcome(place: Place, setting: Setting, seed: int, arm: str) -> str:
     """The cell's accuracies; of the primary claim also its difference, beside the seeds on record."""
     shown = ", ".join(
         f"{row['arm']} {row['split']} {row['correct'].count('1') / len(row['correct']):.1%}"
