@@ -34,3 +34,9 @@ def test_bf16_is_for_processors_with_fast_units_for_it(cpu, faster, monkeypatch)
 def test_bf16_is_for_every_gpu(monkeypatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert bf16_is_faster()
+
+
+def test_left_open_it_has_the_key_it_had_when_bf16_was_always_on() -> None:
+    for options in (SFTOptions, GRPOOptions):
+        keys = [options(bf16=bf16).identity()["bf16"] for bf16 in (None, True, False)]
+        assert keys == [True, "always", False]

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from stat_train.options import Options
 from stat_train.training.options import LoraOptions
-from stat_train.training.precision import bf16_is_faster
+from stat_train.training.precision import bf16_in_keys, bf16_is_faster
 
 ELSEWHERE = frozenset({"save_every", "threads", "vllm_memory", "vllm_url"})
 """What does not change a training, but where and how it runs."""
@@ -100,7 +100,8 @@ class GRPOOptions(Options):
 
     def identity(self) -> dict[str, Any]:
         """What a training with these options is."""
-        return self.model_dump(mode="json", include=set(GRPOOptions.model_fields) - ELSEWHERE)
+        said = self.model_dump(mode="json", include=set(GRPOOptions.model_fields) - ELSEWHERE)
+        return said | {"bf16": bf16_in_keys(self.bf16)}
 
     @model_validator(mode="after")
     def _agree(self) -> "GRPOOptions":

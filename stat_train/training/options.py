@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
-from stat_train.training.precision import bf16_is_faster
+from stat_train.training.precision import bf16_in_keys, bf16_is_faster
 
 LATER = frozenset({"packing", "attention", "use_kernels"})
 """Options younger than the first release: they count for what a training is where they are used."""
@@ -89,7 +89,7 @@ class SFTOptions(Options):
         """What a training with these options is; later options only where they are used."""
         fields = type(self).model_fields
         unused = {name for name in LATER if getattr(self, name) == fields[name].default}
-        return self.model_dump(mode="json", exclude=unused | ELSEWHERE)
+        return self.model_dump(mode="json", exclude=unused | ELSEWHERE) | {"bf16": bf16_in_keys(self.bf16)}
 
     @field_validator("learning_rate")
     @classmethod

@@ -1,6 +1,14 @@
 """Which precision a training computes in, where the recipe leaves it open."""
 
 
+def bf16_in_keys(bf16: bool | None) -> bool | str:
+    """How the option stands in what a training is: left open as `True`, which it was before it could be, so
+    that no finished run trains again."""
+    if bf16 is None:
+        return True
+    return "always" if bf16 else False
+
+
 def bf16_is_faster() -> bool:
     """Whether bf16 autocast is faster than fp32 on this machine: on a GPU, and on a CPU with units for it.
 
