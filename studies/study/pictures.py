@@ -38,8 +38,9 @@ def differences(evidence: Evidence) -> bytes | None:
         return None
     pairs.sort(key=lambda pair: pair[0].difference)
     with style():
-        title = "STAT-Sel minus each arm, in points, with 95% intervals"
-        figure, axes = _canvas([test.other for test, _ in pairs], title, "points")
+        title = "STAT-Sel minus each arm (seeds), in points, with 95% intervals"
+        names = [f"{test.other} ({len(test.seeds)})" for test, _ in pairs]
+        figure, axes = _canvas(names, title, "points")
         for y, (test, ood) in enumerate(pairs):
             _interval(axes, test, y + 0.12, BLUE, "test" if y == 0 else None)
             _interval(axes, ood, y - 0.12, ORANGE, "ood" if y == 0 else None)
