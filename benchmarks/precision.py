@@ -21,6 +21,7 @@ from stat_train.pipeline.data import generate_splits
 from stat_train.recipe import TutorOptions
 from stat_train.recipe_file import read_recipe
 from stat_train.student.load import model_folder, student_prompt
+from stat_train.student.options import StudentOptions
 from stat_train.training.precision import bf16_is_faster
 from stat_train.training.sft import sft
 
@@ -32,10 +33,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=12, help="optimizer steps of each training")
     parser.add_argument("--repeats", type=int, default=3, help="rounds, each precision once, in turns")
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--model", help="a model folder; default: the student of recipes/arms.yaml")
     given = parser.parse_args()
     recipe = read_recipe(RECIPE)
-    model = model_folder(recipe.student)
-    prompt = student_prompt(recipe.student, model)
+    student = StudentOptions(model=given.model) if given.model else recipe.student
+    model = model_folder(student)
+    prompt = student_prompt(student, model)
     rows = generate_splits(TutorOptions(pool=300, validation=1, development=1, test=1, ood=1))["pool"]
 
     def seconds(bf16: bool) -> float:

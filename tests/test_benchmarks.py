@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tiny_model import write_tiny_model
 
+from stat_train.training.options import SFTOptions
+
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 
@@ -73,6 +75,14 @@ def test_sft_overhead(tmp_path: Path) -> None:
     assert found["tokens"] > 0
     assert found["ratio"] > 0
     assert found["last_loss"]["stat_train"] == pytest.approx(found["last_loss"]["bare"], rel=0.2)
+
+
+def test_precision(tmp_path: Path) -> None:
+    tiny = write_tiny_model(tmp_path / "tiny")
+    found = figures("precision.py", "--steps", "1", "--repeats", "1", "--model", str(tiny))
+    assert found["ratio"] > 0
+    assert found["auto"] == ("bf16" if SFTOptions().autocast else "fp32")
+    assert (found["steps"], found["threads"]) == (1, 1)
 
 
 def test_decontamination_scale(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from stat_train.options import Options
 from stat_train.training.options import LoraOptions
-from stat_train.training.precision import bf16_in_keys, bf16_is_faster
+from stat_train.training.precision import autocasts, bf16_in_keys
 
 ELSEWHERE = frozenset({"save_every", "threads", "vllm_memory", "vllm_url"})
 """What does not change a training, but where and how it runs."""
@@ -81,7 +81,7 @@ class GRPOOptions(Options):
     @property
     def autocast(self) -> bool:
         """Whether this machine trains under bf16 autocast."""
-        return bf16_is_faster() if self.bf16 is None else self.bf16
+        return autocasts(self.bf16)
 
     @property
     def at_once(self) -> int:

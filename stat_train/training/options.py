@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
-from stat_train.training.precision import bf16_in_keys, bf16_is_faster
+from stat_train.training.precision import autocasts, bf16_in_keys
 
 LATER = frozenset({"packing", "attention", "use_kernels"})
 """Options younger than the first release: they count for what a training is where they are used."""
@@ -78,7 +78,7 @@ class SFTOptions(Options):
     @property
     def autocast(self) -> bool:
         """Whether this machine trains under bf16 autocast."""
-        return bf16_is_faster() if self.bf16 is None else self.bf16
+        return autocasts(self.bf16)
 
     @property
     def effective_batch(self) -> int:

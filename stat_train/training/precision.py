@@ -9,12 +9,16 @@ def bf16_in_keys(bf16: bool | None) -> bool | str:
     return "always" if bf16 else False
 
 
-def bf16_is_faster() -> bool:
-    """Whether bf16 autocast is faster than fp32 on this machine: on a GPU, and on a CPU with units for it.
+def autocasts(bf16: bool | None) -> bool:
+    """Whether a training with this option runs under bf16 autocast on this machine."""
+    return bf16_is_faster() if bf16 is None else bf16
 
-    AMX, and AVX-512 BF16 as AMD builds it, double the speed of fp32. Intel's AVX-512 BF16 without AMX has
-    half of it, and where there is no such instruction bf16 is emulated, many times slower
-    (benchmarks/precision.py). The answer is the same each time, so that weights repeat on a machine. Without
+
+def bf16_is_faster() -> bool:
+    """Whether bf16 autocast is taken to be faster than fp32 here: on a GPU, and on a CPU with units for it.
+
+    Intel's AVX-512 BF16 without AMX is slower than fp32 (benchmarks/precision.py), and without any such
+    instruction bf16 is emulated. It goes by the processor alone, so that weights repeat on a machine. Without
     torch nothing trains here, and a forecast is of a GPU.
     """
     try:

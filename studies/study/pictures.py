@@ -20,7 +20,10 @@ def arms(evidence: Evidence) -> bytes | None:
     if not scores:
         return None
     shown = sorted(scores, key=lambda arm: mean(scores[arm]))
-    return _dots({arm: scores[arm] for arm in shown}, "Accuracy on test: a dot a seed, a line at the mean")
+    return _dots(
+        {arm: scores[arm] for arm in shown},
+        "Accuracy on test from the kept starts: a dot a seed, a line at the mean",
+    )
 
 
 def differences(evidence: Evidence) -> bytes | None:

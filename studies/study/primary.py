@@ -96,13 +96,17 @@ def rerun(evidence: Evidence) -> str:
     found, recorded = (difference(*PRIMARY, its.scores()) for its in (elsewhere, evidence))
     if found is None or recorded is None or len(recorded.seeds) < 2:
         return NOT_RUN
-    took = {row["arm"]: row for row in elsewhere.rows(FROZEN.part)}
-    minutes = sum(row["seconds"] for row in took.values()) / 60
-    precision, threads = (took[PRIMARY[0]][name] for name in ("precision", "threads"))
+    cells = {(row["seed"], row["arm"]): row for row in elsewhere.rows(FROZEN.part)}
+    minutes = sum(row["seconds"] for row in cells.values()) / 60
+    how = {
+        f"{row['threads']} threads, {row['precision']}"
+        for (_, arm), row in cells.items()
+        if arm == PRIMARY[0]
+    }
     shown = _seed_by_seed(found, elsewhere.scores())
     least, most = points(min(recorded.per_seed)), points(max(recorded.per_seed))
     return (
-        f"{shown}\n\n{minutes:.0f} minutes, {threads} threads, {precision}. "
+        f"{shown}\n\n{minutes:.0f} minutes, {'; '.join(sorted(how))}. "
         f"Least and most on record: {least} and {most}; "
         f"one more seed is expected in {interval(t_interval(recorded.per_seed, one_more=True))}."
     )
