@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tiny_model import write_tiny_model
 
+from stat_train.precision import answers_in
 from stat_train.training.options import SFTOptions
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -79,10 +80,13 @@ def test_sft_overhead(tmp_path: Path) -> None:
 
 def test_precision(tmp_path: Path) -> None:
     tiny = write_tiny_model(tmp_path / "tiny")
-    found = figures("precision.py", "--steps", "1", "--repeats", "1", "--model", str(tiny))
-    assert found["ratio"] > 0
-    assert found["auto"] == ("bf16" if SFTOptions().autocast else "fp32")
-    assert (found["steps"], found["threads"]) == (1, 1)
+    small = ("--steps", "1", "--questions", "2", "--repeats", "1")
+    found = figures("precision.py", *small, "--model", str(tiny))
+    assert found["training"]["ratio"] > 0
+    assert found["answering"]["ratio"] > 0
+    assert found["training"]["auto"] == ("bf16" if SFTOptions().autocast else "fp32")
+    assert found["answering"]["auto"] == answers_in(None)
+    assert (found["steps"], found["questions"], found["threads"]) == (1, 2, 1)
 
 
 def test_decontamination_scale(tmp_path: Path) -> None:

@@ -266,15 +266,28 @@ def test_skills_name_what_was_forgotten(tmp_path: Path) -> None:
 
 def test_grpo_tells_reward_by_thirds_and_accuracy_before_and_after(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25, SEEDS[:1])
-    made = [scored("random+grpo", SEEDS[0], "1" * 100, "on top")]
-    add_rows(tmp_path, "grpo", made, CELL)
-    add_rows(tmp_path, "arms", [scored("random", SEEDS[0], "10" * 50, KEPT.name)], CELL)
+    made = {"random+grpo": "1" * 100, "random": "10" * 50, "start+grpo": "1" * 100}
+    add_rows(tmp_path, "grpo", [scored(arm, SEEDS[0], its, "on top") for arm, its in made.items()], CELL)
+    elsewhere = {"random": "0" * 100, "start": "1110" * 25}  # of random, another training
+    add_rows(tmp_path, "arms", [scored(arm, 100, its, KEPT.name) for arm, its in elsewhere.items()], CELL)
     batches = [[0.25, 0.25]] * 3 + [[0.5, 0.5]] * 3 + [[0.75, 0.75]] * 3
     cell = {"setting": "on top", "seed": SEEDS[0], "device": "cpu", "arm": "random+grpo"}
     add_rows(tmp_path, "rewards", [cell | {"batches": batches}], CELL)
     table = beyond.grpo(evidence)
     assert "| random+grpo | 100 | 0.250 | 0.750 | +0.500 |" in table
     assert "| random+grpo | random | 1 | 100.0% | 50.0% | +50.0 |" in table
+    assert "| start+grpo | start | 1 | 100.0% | 75.0% | +25.0 |" in table
+
+
+def test_rounds_are_compared_with_the_training_they_go_on_from(tmp_path: Path) -> None:
+    made = {"stat-sel": "10" * 50, "stat-sel-round-2": "1110" * 25}
+    add_rows(tmp_path, "rounds", [scored(arm, 100, its, "two") for arm, its in made.items()], CELL)
+    elsewhere = {"stat-sel": "0" * 100, "start": "1000" * 25}  # of stat-sel, another training
+    add_rows(tmp_path, "arms", [scored(arm, 100, its, KEPT.name) for arm, its in elsewhere.items()], CELL)
+    table = beyond.rounds(Evidence(tmp_path))
+    assert "| stat-sel-round-2 | stat-sel | 1 | 75.0% | 50.0% | +25.0 |" in table
+    assert "| stat-sel-round-2 | start | 1 | 75.0% | 25.0% | +50.0 |" in table
+    assert "at-once" not in table
 
 
 def test_the_page_says_what_the_raw_rows_say(tmp_path: Path, capsys) -> None:

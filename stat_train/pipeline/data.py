@@ -15,6 +15,7 @@ from stat_train.errors import UserError
 from stat_train.pipeline.clean import benchmark_questions, task_needs
 from stat_train.pipeline.opening import grader_files, open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
+from stat_train.precision import answering_in_keys
 from stat_train.recipe import Recipe, TutorOptions
 from stat_train.run import content_hash
 from stat_train.student.fingerprint import fingerprint
@@ -91,11 +92,12 @@ def student_step(recipe: Recipe) -> Step:
     if options.adapter:
         files["adapter"] = fingerprint(options.adapter)
     depends_on = {"model", "plain", "engine", "dtype", "max_model_len"}
+    said = options.model_dump(mode="json", include=depends_on) | {"dtype": answering_in_keys(options.dtype)}
     return Step(
         "student",
         _open_student,
         lambda sizes: f"{options.model}{' with an adapter' if options.adapter else ''}",
-        options=options.model_dump(mode="json", include=depends_on),
+        options=said,
         files=files,
     )
 

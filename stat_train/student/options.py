@@ -24,8 +24,8 @@ class StudentOptions(Options):
     template: Path | None = Field(None, description="none: prompts/student.jinja")
     plain: bool = Field(False, description="no chat template: for base models")
     engine: Literal["auto", "transformers", "vllm", "server"] = "auto"
-    dtype: Literal["bfloat16", "float16", "float32"] = Field(
-        "bfloat16", description="of the weights while answering"
+    dtype: Literal["bfloat16", "float16", "float32"] | None = Field(
+        None, description="of the weights while answering; none: bfloat16, or float32 on a CPU without it"
     )
     threads: int | None = Field(None, ge=1, description="CPU threads; none: torch's own choice")
     max_model_len: int | None = Field(None, ge=16, description="tokens of prompt and answer together")

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from stat_train.errors import UserError
+from stat_train.precision import answers_in
 from stat_train.student.answering import Items, Shots, answer_batches, response, token_units
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.journal import Batch, plan_batches
@@ -22,6 +23,7 @@ class VllmStudent:
 
     def __init__(self, model: Path, prompt: StudentPrompt, options: StudentOptions) -> None:
         self.folder, self.prompt, self.options = model, prompt, options
+        self.dtype = answers_in(options.dtype)
         self._llm: Any = None
 
     @property
@@ -43,7 +45,7 @@ class VllmStudent:
     ) -> list[Response]:
         """See `Student.answer`. Each answer has its own seed, from its batch and its place in it."""
         units = token_units(self.prompt, items, sampling, exemplars, self.options.max_model_len)
-        depends_on = {"engine": "vllm", "model": self.fingerprint, "dtype": self.options.dtype}
+        depends_on = {"engine": "vllm", "model": self.fingerprint, "dtype": self.dtype}
         depends_on |= sampling.model_dump(exclude={"batch_size"})
         batches = plan_batches(units, COMMIT_EVERY, depends_on)
         return answer_batches(items, batches, out, lambda batch: self._generate(batch, sampling))
@@ -80,7 +82,7 @@ class VllmStudent:
                 ) from error
             self._llm = LLM(
                 model=str(self.folder),
-                dtype=self.options.dtype,
+                dtype=self.dtype,
                 max_model_len=self.options.max_model_len,
                 gpu_memory_utilization=self.options.gpu_memory_utilization,
                 generation_config="vllm",  # the model's own sampling defaults stay out

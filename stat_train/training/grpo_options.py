@@ -5,8 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from stat_train.options import Options
+from stat_train.precision import training_in_keys, trains_in_bf16
 from stat_train.training.options import LoraOptions
-from stat_train.training.precision import autocasts, bf16_in_keys
 
 ELSEWHERE = frozenset({"save_every", "threads", "vllm_memory", "vllm_url"})
 """What does not change a training, but where and how it runs."""
@@ -81,7 +81,7 @@ class GRPOOptions(Options):
     @property
     def autocast(self) -> bool:
         """Whether this machine trains under bf16 autocast."""
-        return autocasts(self.bf16)
+        return trains_in_bf16(self.bf16)
 
     @property
     def at_once(self) -> int:
@@ -101,7 +101,7 @@ class GRPOOptions(Options):
     def identity(self) -> dict[str, Any]:
         """What a training with these options is."""
         said = self.model_dump(mode="json", include=set(GRPOOptions.model_fields) - ELSEWHERE)
-        return said | {"bf16": bf16_in_keys(self.bf16)}
+        return said | {"bf16": training_in_keys(self.bf16)}
 
     @model_validator(mode="after")
     def _agree(self) -> "GRPOOptions":

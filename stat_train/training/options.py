@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
-from stat_train.training.precision import autocasts, bf16_in_keys
+from stat_train.precision import training_in_keys, trains_in_bf16
 
 LATER = frozenset({"packing", "attention", "use_kernels"})
 """Options younger than the first release: they count for what a training is where they are used."""
@@ -78,7 +78,7 @@ class SFTOptions(Options):
     @property
     def autocast(self) -> bool:
         """Whether this machine trains under bf16 autocast."""
-        return autocasts(self.bf16)
+        return trains_in_bf16(self.bf16)
 
     @property
     def effective_batch(self) -> int:
@@ -89,7 +89,8 @@ class SFTOptions(Options):
         """What a training with these options is; later options only where they are used."""
         fields = type(self).model_fields
         unused = {name for name in LATER if getattr(self, name) == fields[name].default}
-        return self.model_dump(mode="json", exclude=unused | ELSEWHERE) | {"bf16": bf16_in_keys(self.bf16)}
+        said = self.model_dump(mode="json", exclude=unused | ELSEWHERE)
+        return said | {"bf16": training_in_keys(self.bf16)}
 
     @field_validator("learning_rate")
     @classmethod

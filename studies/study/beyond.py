@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
-from stat_train.recipe import GRPO_SUFFIX
+from stat_train.recipe import GRPO_SUFFIX, START
 from stat_train.report.markdown import table
-from stat_train.report.wording import percent, points
+from stat_train.report.wording import MINUS, percent, points
 from stat_train.training.rewards import Group, thirds
 from studies.study.evidence import BySeed, Difference, Evidence, difference, mean
 from studies.study.rows import Row
@@ -41,11 +41,7 @@ def prompting(evidence: Evidence) -> str:
 
 def rounds(evidence: Evidence) -> str:
     """Two rounds, one round, and one training of double size, on the seeds that have all."""
-    both = {
-        **evidence.scores("rounds", "two"),
-        "stat-sel": evidence.kept().get("stat-sel", {}),
-        "start": evidence.kept().get("start", {}),
-    }
+    both = {**_start(evidence), **evidence.scores("rounds", "two")}
     found = [
         difference("stat-sel-round-2", other, both) for other in ("start", "stat-sel", "stat-sel-at-once")
     ]
@@ -57,6 +53,14 @@ def solutions(evidence: Evidence) -> str:
     varied, kept = evidence.scores("solutions", EITHER), evidence.kept()
     both = {**kept, **{f"{arm}, {EITHER}": by_seed for arm, by_seed in varied.items()}}
     return _differences(filter(None, (difference(f"{arm}, {EITHER}", arm, both) for arm in varied)), both)
+
+
+def _signed(reward: float) -> str:
+    return f"{reward:+.3f}".replace("-", MINUS)
+
+
+def _start(evidence: Evidence) -> dict[str, BySeed]:
+    return {START: evidence.kept().get(START, {})}
 
 
 def _differences(found: Iterable[Difference], scores: Mapping[str, BySeed]) -> str:
@@ -81,8 +85,7 @@ def _mean_of(by_seed: BySeed, seeds: Sequence[int]) -> float:
 
 def grpo(evidence: Evidence) -> str:
     """What each GRPO training earned, in its first and last third, and what it changed on test."""
-    after, before = evidence.scores("grpo", "on top"), evidence.kept()
-    both = {**before, **after}
+    both = {**_start(evidence), **evidence.scores("grpo", "on top")}
     rows = []
     for row in evidence.rows("rewards"):
         arm, batches = row["arm"], row["batches"]
@@ -90,13 +93,13 @@ def grpo(evidence: Evidence) -> str:
         earned = thirds(groups, len(batches))
         assert earned.first is not None and earned.last is not None  # noqa: PT018
         change = earned.last - earned.first
-        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", f"{change:+.3f}"]
-        rewards.append(f"[{earned.ci95[0]:+.3f}, {earned.ci95[1]:+.3f}]" if earned.ci95 else "")
+        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", _signed(change)]
+        rewards.append(f"[{', '.join(map(_signed, earned.ci95))}]" if earned.ci95 else "")
         rows.append([arm, str(row["seed"]), *rewards])
     if not rows:
         return NOT_RUN
     headers = ["arm", "seed", "first third", "last third", "difference", "95%"]
-    pairs = [(arm, arm.removesuffix(GRPO_SUFFIX)) for arm in after]
+    pairs = [(arm, arm.removesuffix(GRPO_SUFFIX)) for arm in both if arm.endswith(GRPO_SUFFIX)]
     last = [(f"stat-sel{GRPO_SUFFIX}", f"{arm}{GRPO_SUFFIX}") for arm in ("start", "random")]
     found = [difference(one, other, both) for one, other in (*pairs, *last)]
     return (

@@ -10,7 +10,8 @@ from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import run_recipe
-from stat_train.recipe import DEVELOPMENT, GRPO_SUFFIX, START, Recipe, trained_by
+from stat_train.precision import answers_in
+from stat_train.recipe import DEVELOPMENT, START, Recipe, trained_by
 from stat_train.recipe_file import read_recipe
 from stat_train.run import Stage, content_hash
 from studies.study.oracle import ORACLE, run_oracle
@@ -51,6 +52,7 @@ def run_cell(place: Place, setting: Setting, seed: int, arm: str) -> tuple[list[
         "seconds": round(sum(map(seconds_of, [*own, *(warmed_up.values() if arm == START else ())]))),
         "threads": place.threads,
         "precision": "bf16" if recipe.sft.autocast else "fp32",
+        "answers": answers_in(recipe.student.dtype),
     }
     return [
         row | {"split": split, "correct": _correct(stages[f"evaluate {arm}-{split}"])}
@@ -64,7 +66,7 @@ def recipe_of(place: Place, setting: Setting, seed: int, arm: str, *more: str) -
     lines = [f"seed={seed}", f"run_dir={_run_folder(place, setting, seed)}"]
     if setting.recipe != "rounds":
         lines.append(f"arms=[{method if method != START else ''}]")
-    if arm.endswith(GRPO_SUFFIX):
+    if setting.recipe == "grpo":
         lines.append(f"grpo.arms=[{method}]")
     if method != START:
         lines.append(f"sft.learning_rate={setting.rate or chosen_rate(place, method)}")

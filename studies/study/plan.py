@@ -71,15 +71,22 @@ SETTINGS = (
     Setting(
         "solutions", "either order", ("augment", "stat-syn"), FEWER, run=("tutor.faults={other_order: 0.5}",)
     ),
-    Setting("rounds", "two", ("stat-sel-round-2", "stat-sel-at-once"), FEWER, recipe="rounds"),
-    Setting("grpo", "on top", ("start+grpo", "random+grpo", "stat-sel+grpo"), SEEDS[:1], recipe="grpo"),
+    Setting("rounds", "two", ("stat-sel", "stat-sel-round-2", "stat-sel-at-once"), FEWER, recipe="rounds"),
+    Setting(
+        "grpo",
+        "on top",
+        ("start+grpo", "stat-sel", "stat-sel+grpo", "random", "random+grpo"),
+        SEEDS[:1],
+        recipe="grpo",
+    ),
     Setting("skew", "0", SIMPLE, both=("tutor.skew=0",), kept=False),
     Setting("skew", "0.75", SIMPLE, both=("tutor.skew=0.75",), kept=False),
     Setting("prompting", "all prompts", (PROMPTS,), FEWER, recipe="adaptmi", splits=("test",)),
 )
 """In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed.
 `solutions` and the kept starts were added when the primary claim was known: the first when no arm of the
-tutor's solutions had been run, the second since another machine cannot make the claim's warm-ups again."""
+tutor's solutions had been run, the second since another machine cannot make the claim's warm-ups again. So
+were `stat-sel` and `random` of `rounds` and `grpo`: what goes on from a training is compared with it."""
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS))
 ARMS = tuple(dict.fromkeys(arm for setting in SETTINGS for arm in setting.arms))
 

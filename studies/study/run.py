@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from stat_train.errors import UserError
 from stat_train.pipeline import run_recipe
+from stat_train.precision import answers_in
 from stat_train.recipe import GRPO_SUFFIX, START, Recipe
 from stat_train.report.wording import points
 from studies.study.cells import Place, fingerprint, recipe_of, run_cell, seconds_of, started, warm_up
@@ -109,6 +110,7 @@ def _run_prompts(place: Place, setting: Setting, seed: int, arm: str) -> None:
         "split": setting.splits[0],
         "seconds": round(seconds),
         "threads": place.threads,
+        "answers": answers_in(recipe.student.dtype),
     }
     add_rows(place.folder, setting.part, [cell | row for row in prompt_rows(stages)], CELL)
 
