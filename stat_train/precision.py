@@ -4,6 +4,8 @@ It goes by the processor alone, so that weights and answers repeat on a machine.
 computed here, and a forecast is of a GPU.
 """
 
+from collections.abc import Mapping
+
 
 def training_in_keys(bf16: bool | None) -> bool | str:
     """How the option stands in what a training is: left open as `True`, which it was before it could be, so
@@ -23,29 +25,26 @@ def answering_in_keys(dtype: str | None) -> str:
 def trains_in_bf16(bf16: bool | None) -> bool:
     """Whether a training with this option runs under bf16 autocast: by itself on a GPU, and on a CPU that has
     bf16 instructions that help. Intel's without AMX are slower than fp32 (benchmarks/precision.py)."""
-    return _bf16_trains_faster() if bf16 is None else bf16
+    cpu = _cpu()
+    slow = "Intel" in str(cpu.get("cpu_name")) and not cpu.get("amx_bf16")
+    return (_has_bf16(cpu) and not slow) if bf16 is None else bf16
 
 
 def answers_in(dtype: str | None) -> str:
     """The dtype of the weights while answering with this option: by itself bfloat16 where the processor has
     instructions for it, half the bytes to read for each token; float32 where they would be emulated."""
-    return dtype or ("bfloat16" if _has_bf16() else "float32")
+    return dtype or ("bfloat16" if _has_bf16(_cpu()) else "float32")
 
 
-def _bf16_trains_faster() -> bool:
-    cpu = _cpu()
-    return _has_bf16() and (cpu is None or "Intel" not in str(cpu["cpu_name"]) or bool(cpu["amx_bf16"]))
+def _has_bf16(cpu: Mapping[str, object]) -> bool:
+    return not cpu or any(cpu.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
-def _has_bf16() -> bool:
-    cpu = _cpu()
-    return cpu is None or any(cpu.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
-
-
-def _cpu() -> dict[str, object] | None:
-    """What torch knows of the processor; none where a GPU computes."""
+def _cpu() -> Mapping[str, object]:
+    """What torch knows of the CPU; nothing where a GPU computes. A GPU is not asked: that would open it."""
     try:
         import torch
     except ImportError:
-        return None
-    return None if torch.cuda.is_available() else dict(torch.cpu.get_capabilities())
+        return {}
+    capabilities: Mapping[str, object] = {} if torch.cuda.is_available() else torch.cpu.get_capabilities()
+    return capabilities
