@@ -25,9 +25,11 @@ def answering_in_keys(dtype: str | None) -> str:
 def trains_in_bf16(bf16: bool | None) -> bool:
     """Whether a training with this option runs under bf16 autocast: by itself on a GPU, and on a CPU that has
     bf16 instructions that help. Intel's without AMX are slower than fp32 (benchmarks/precision.py)."""
+    if bf16 is not None:
+        return bf16
     cpu = _cpu()
     slow = "Intel" in str(cpu.get("cpu_name")) and not cpu.get("amx_bf16")
-    return (_has_bf16(cpu) and not slow) if bf16 is None else bf16
+    return _has_bf16(cpu) and not slow
 
 
 def answers_in(dtype: str | None) -> str:

@@ -108,4 +108,5 @@ def hours(evidence: Evidence) -> str:
     ]
     said = f" One seed of the primary claim: {min(whole):.0f} to {max(whole):.0f} minutes." if whole else ""
     rows.append(["together", "", f"{total / 3600:.1f}"])
-    return f"{table(['part', 'cells', 'hours'], rows, right=(1, 2))}\n\nHours of one CPU core.{said}"
+    note = f"Hours of one CPU core; a training that parts share counts in each.{said}"
+    return f"{table(['part', 'cells', 'hours'], rows, right=(1, 2))}\n\n{note}"
