@@ -14,7 +14,7 @@ import pytest
 from scripted_server import Body, Say, ScriptedServer, completion, serve, solve
 
 from stat_train.errors import Interrupted, Unfinished, UserError
-from stat_train.teacher import sending
+from stat_train.teacher import commits, sending
 from stat_train.teacher.cache import Cache
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TeacherOptions
@@ -116,7 +116,10 @@ def test_the_budget_is_never_exceeded_even_under_faults(seed: int, tmp_path: Pat
     assert not [result for result in results if result.status == "owed"]
 
 
-def test_a_budget_in_dollars_stops_and_goes_on(tmp_path: Path):
+@pytest.mark.parametrize("gather_s", [commits.GATHER_S, 0.2])
+def test_a_budget_in_dollars_stops_and_goes_on(tmp_path: Path, monkeypatch, gather_s: float):
+    """However slowly answers are committed: those that are here when the budget is reached are kept."""
+    monkeypatch.setattr(commits, "GATHER_S", gather_s)
     (tmp_path / "prices.yaml").write_text("models: {m: {input: 100.0, output: 1000.0}}")
     server = ScriptedServer(solve)
 

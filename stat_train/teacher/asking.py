@@ -23,22 +23,29 @@ async def ask_by_requests(rows: Rows, sender: Sender) -> None:
 
 
 async def _work(rows: Rows, sender: Sender, refilling: asyncio.Lock) -> None:
-    """Sends row after row; the next one is on its way while the last answer is committed and judged."""
+    """Sends row after row; the next one is on its way while the last answer is committed and judged.
+
+    What was answered is committed, even where the worker is cancelled while it waits for an earlier answer.
+    """
     judging: asyncio.Task[None] | None = None
+    answered: tuple[Row, Reply] | None = None
     try:
         while True:
             row = await _next(rows, refilling)
             if row is None and judging is None:
                 return
-            reply = await _reply(rows, sender, row) if row is not None else None
+            if row is not None and (reply := await _reply(rows, sender, row)) is not None:
+                answered = row, reply
             if judging is not None:
                 await asyncio.shield(judging)  # an invalid answer makes its row ready again
                 judging = None
-            if row is not None and reply is not None:
-                judging = asyncio.create_task(rows.answer([(row, reply)]))
+            if answered is not None:
+                judging, answered = asyncio.create_task(rows.answer([answered])), None
     finally:
         if judging is not None:
             await asyncio.gather(judging, return_exceptions=True)
+        if answered is not None:
+            await rows.answer([answered])
 
 
 async def _reply(rows: Rows, sender: Sender, row: Row) -> Reply | None:
