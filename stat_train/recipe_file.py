@@ -94,6 +94,9 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
 
 def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recipe:
     overridden = [_override(tree, text) for text in overrides]
+    if too_large := _too_large(tree):
+        where = "command line" if too_large in overridden else path
+        raise UserError(f"{where}: {too_large}: a number of more than 64 bits; give a smaller one")
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
@@ -160,6 +163,15 @@ def _override(tree: dict[str, Any], text: str) -> str:
     except yaml.YAMLError:
         raise UserError(f"command line: {key}: {value!r} is not YAML; quote it") from None
     return key
+
+
+def _too_large(tree: Any, key: str = "") -> str:
+    """The key of a whole number that no fingerprint can hold; "" where there is none."""
+    if isinstance(tree, Mapping | list):
+        items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+        found = (_too_large(value, f"{key}.{name}".strip(".")) for name, value in items)
+        return next(filter(None, found), "")
+    return key if isinstance(tree, int) and not -(2**63) <= tree < 2**63 else ""
 
 
 def _fault(error: ValidationError, file: Path, overridden: Sequence[str]) -> str:

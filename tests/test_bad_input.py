@@ -119,6 +119,7 @@ def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[
         ("sft.epochs", ("command line", "write key=value")),
         ("sft=[1", ("command line: sft", "quote it")),
         ("name.first=x", ("command line: name.first", "'mine' and has no keys")),
+        ("seed=20260101120000123456", ("command line: seed: a number of more than 64 bits",)),
         ("arms=[random,random]", ("`arms` names an arm twice",)),
         ("student.adapter=lora", ("command line: student.adapter: no such file or folder",)),
     ],

@@ -1,5 +1,7 @@
 import json
 from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -54,6 +56,53 @@ def test_an_empty_column_name_leaves_the_field_empty(tmp_path: Path) -> None:
     first, _ = read_examples(jsonl(tmp_path / "d.jsonl", ROWS), Columns(skills=""))
     assert first.skills == ()
     assert first.meta["skills"] == ["addition"]
+
+
+def test_long_numbers_are_kept_to_the_digit(tmp_path: Path) -> None:
+    file = tmp_path / "d.jsonl"
+    rows = [
+        ("36893488147419103232", "26588814358957503287787", "12345678901234567"),
+        ("36893488147419103233", "3.14159265358979323846", "0.1000000000000000055"),
+        ("3", "0.25", "[18446744073709551616, 1e3]"),
+    ]
+    lines = (f'{{"id": {id}, "question": "q{id}", "answer": {gold}, "n": {n}}}' for id, gold, n in rows)
+    file.write_text("\n".join(lines))
+    read = read_examples(file)
+    assert [example.id for example in read] == ["36893488147419103232", "36893488147419103233", "3"]
+    assert [e.answer for e in read] == ["26588814358957503287787", "3.14159265358979323846", "0.25"]
+    assert [e.meta["n"] for e in read] == [
+        12345678901234567,
+        "0.1000000000000000055",
+        ["18446744073709551616", 1000.0],
+    ]
+    write_examples(tmp_path / "again.jsonl", read)
+    assert read_examples(tmp_path / "again.jsonl") == read
+
+
+def test_columns_that_json_does_not_know_are_text_or_left_out(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    cells = {
+        "question": ["a"],
+        "answer": [Decimal("7.50")],
+        "price": [Decimal("0.10")],
+        "took": [timedelta(minutes=1)],
+        "day": [date(2026, 11, 27)],
+        "image": [{"bytes": b"\x89PNG", "path": "a.png"}],
+        "raw": [b"\x00"],
+    }
+    pq.write_table(pa.table(cells), tmp_path / "d.parquet")
+    [example] = read_examples(tmp_path / "d.parquet")
+    assert example.answer == "7.50"
+    assert example.meta == {
+        "price": "0.10",
+        "took": "0:01:00",
+        "day": "2026-11-27",
+        "image": {"bytes": None, "path": "a.png"},
+    }
+    write_examples(tmp_path / "again.jsonl", [example])
+    assert read_examples(tmp_path / "again.jsonl") == [example]
 
 
 def test_ids_come_from_the_text_and_stay_unique(tmp_path: Path) -> None:

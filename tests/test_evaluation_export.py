@@ -96,6 +96,11 @@ def test_lm_evals_judge_is_ours_and_its_rows_are_proved(place, monkeypatch) -> N
     assert shared.process_results(rows[0], [f"It is {gold}7 or {gold}"]) == {"acc": 0.0}
     file = out / "data" / "test.jsonl"
     kept = file.read_text()
+    marked = rows[0]["question"].replace(
+        " ", "\u2028", 1
+    )  # ends a line for str.splitlines, not in JSON lines
+    file.write_text(kept.replace(rows[0]["question"], marked))
+    assert shared.questions("test")["test"][0]["question"] == marked
     file.write_text(kept.replace(json.dumps(gold), '"no number"', 1))
     with pytest.raises(UserError, match="does not accept the gold answer"):
         shared.questions("test")
@@ -126,8 +131,9 @@ def test_lighteval_has_a_table_of_the_same_tasks(place, monkeypatch) -> None:
     sys.modules["lighteval.tasks.requests"].Doc = types.SimpleNamespace
     sys.modules["lighteval.tasks.requests"].SamplingMethod = types.SimpleNamespace(GENERATIVE="generative")
     out = exported(place, "lighteval", monkeypatch)
-    tasks = load(out / "tasks.py")
     [file] = out.glob("smoke-*/test.jsonl")  # named by its contents: lighteval's cache goes by the name
+    file.write_text(file.read_text().replace(" ", "\u2028", 1))
+    tasks = load(out / "tasks.py")
     rows = list(read_jsonl(file))
     whole = next(its for its in made if its["name"] == "smoke_test")
     assert (whole["hf_subset"], whole["generation_size"], whole["hf_filter"]) == ("test", 48, None)

@@ -84,6 +84,31 @@ def test_a_skill_with_too_few_questions_backs_off_to_its_siblings_first_and_says
     assert by_parent.notes == ("skill 'borrow' has too few questions in the pool: 3 drawn from 'carry'",)
 
 
+@pytest.mark.parametrize("subject", ["algebra", "Algebra"])
+def test_a_parent_listed_for_every_subject_or_in_other_case_counts(subject: str) -> None:
+    pool = rows("carry", 9, "carry", subject=subject)
+    asked = [Example("v", "?", subject=subject, skills=("borrow",))]
+    for listed in ("", "algebra"):
+        parents = {(listed, "borrow"): "arithmetic", (listed, "carry"): "arithmetic"}
+        made = stat_sel({"v": ["borrow"]}, asked, pool, StatSelOptions(k=5), parents=parents)
+        assert [row.lineage["drawn_from"] for row in made.rows] == ["carry"] * 5
+
+
+def test_a_skill_with_nothing_to_draw_is_named_and_one_with_little_keeps_its_weight() -> None:
+    pool = rows("add", 50, "add") + rows("rare", 2, "rare")
+    questions = [Example(f"v{skill}", "?", skills=(skill,)) for skill in ("add", "lost", "rare")]
+    missing = {question.id: list(question.skills) for question in questions}
+    for size in (None, 15, 40):
+        made = stat_sel(missing, questions, pool, StatSelOptions(k=5), size=size)
+        share = (size or 15) // 2
+        assert made.counts()["per_skill"] == {"add": (size or 15) - share, "rare": share}
+        assert made.notes == (
+            "skill 'lost' (missing 1 times) has no question in the pool and no neighbour there: its share "
+            "goes to the others",
+            "skill 'rare' and its neighbours have fewer than 5 questions in the pool: they repeat",
+        )
+
+
 def test_equal_names_of_two_subjects_are_kept_apart() -> None:
     pool = rows("a", 9, "units", subject="algebra") + rows("g", 9, "units", subject="geometry")
     asked = [Example("v", "?", subject="geometry", skills=("units",))]

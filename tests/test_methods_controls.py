@@ -107,6 +107,22 @@ def test_a_set_of_tokens_is_less_than_a_pair_short(make) -> None:
             assert tokens - 17 < sum(map(length, made.rows)) <= tokens
 
 
+def test_a_set_of_pairs_that_differ_much_in_length_is_no_shorter() -> None:
+    """Random draws anew for every size, so its tokens do not grow evenly with its pairs."""
+    lengths = np.random.default_rng(0).lognormal(5, 1, 3000).astype(int) + 1
+    pool = [Example(f"p{n}", f"question {n}", "x" * tokens, "1") for n, tokens in enumerate(lengths)]
+    for seed in range(20):
+        made = within_tokens(
+            lambda n, seed=seed: random_set(pool, n, seed=seed),
+            20_000,
+            lambda row: len(row.solution),
+            guess=90,
+            seed=seed,
+        )
+        assert 20_000 - max(lengths) < sum(len(row.solution) for row in made.rows) <= 20_000
+        assert made.notes == ()
+
+
 def test_where_there_are_no_more_pairs_the_set_is_short_and_says_so() -> None:
     made = within_tokens(lambda n: random_set(POOL, n), 2000, length, guess=90, most=100)
     assert len(made) == 100

@@ -12,6 +12,8 @@ from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import Unfinished, UserError
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import plan, run_recipe
+from stat_train.pipeline.adaptmi import adaptmi_steps
+from stat_train.pipeline.asides import agreement_step
 from stat_train.pipeline.extras import training_warnings
 from stat_train.pipeline.steps import all_steps
 from stat_train.recipe import Recipe
@@ -155,16 +157,34 @@ def test_an_edited_template_redoes_the_stage_it_feeds(smoke, tiny: Path, tmp_pat
     assert "sft random" not in stale
 
 
-def test_an_edited_grader_of_the_users_own_judges_anew(tmp_path: Path, monkeypatch) -> None:
+@pytest.mark.parametrize("module", ["my_judge", "my_judges.strict"])
+def test_an_edited_grader_of_the_users_own_judges_anew(tmp_path: Path, monkeypatch, module: str) -> None:
     monkeypatch.chdir(tmp_path)
-    recipe = read_recipe(SMOKE, ["grader=my_judge:same"])
+    recipe = read_recipe(SMOKE, [f"grader={module}:same"])
+    file = tmp_path / (module.replace(".", "/") + ".py")  # a folder without __init__.py is a package too
+    file.parent.mkdir(exist_ok=True)
     keys = []
     for code in ("def same(a, b):\n    return a == b\n", "def same(a, b):\n    return b in a\n"):
-        (tmp_path / "my_judge.py").write_text(code)
+        file.write_text(code)
         keys.append({step.title: step.files.get("grader") for step in all_steps(recipe)})
     judging = {title for title in keys[0] if keys[0][title] is not None}
     assert judging == {"data", "difficulty", *(t for t in keys[0] if t.startswith("evaluate"))}
     assert all(keys[0][title] != keys[1][title] for title in judging)
+
+
+def test_other_weights_in_a_folder_of_the_users_home_are_another_model(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    prm = "{method: prm, prm_model: ~/model}"
+    recipe = read_recipe(SMOKE, ["student.model=~/model", f"difficulty={prm}", f"adaptmi.difficulty={prm}"])
+    keys = []
+    for seed in (0, 1):
+        write_tiny_model(tmp_path / "model", seed=seed)
+        steps = [*all_steps(recipe), *adaptmi_steps(recipe), agreement_step(recipe)]
+        keys.append({step.title: step.files.get("prm") or step.files.get("model") for step in steps})
+    named = {title for title in keys[0] if keys[0][title] is not None}
+    assert named >= {"student", "difficulty", "prompt-difficulty", "agreement"}
+    assert all(keys[0][title] != keys[1][title] for title in named)
 
 
 def test_another_random_student_is_another_run(smoke, tmp_path: Path) -> None:

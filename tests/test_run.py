@@ -108,6 +108,21 @@ def test_a_folder_is_an_output_file_by_file(tmp_path: Path) -> None:
     ]
 
 
+def test_of_a_harmed_folder_nothing_stays(tmp_path: Path) -> None:
+    """A training that finds a folder with no `training.json` in it refuses to begin."""
+    stage = make(tmp_path)
+    stage.begin()
+    stage.file("model").mkdir()
+    stage.file("model/weights").write_text("1")
+    stage.finish(["model"])
+    stage.file("model/README.md").write_text("a card, written later")
+    stage.file("model/weights").unlink()
+    again = make(tmp_path)
+    assert not again.done
+    again.begin()
+    assert not again.file("model").exists()
+
+
 def test_a_second_process_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     second = f"""
 from pathlib import Path

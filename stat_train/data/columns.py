@@ -2,6 +2,8 @@
 
 import hashlib
 from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
 from typing import Any, Literal, Self
 
 from pydantic import model_validator
@@ -68,7 +70,10 @@ class Columns(Options):
 
 
 def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns: Columns) -> Example:
-    """One Example of one row; its id is "" where the row has none. ValueError says what is wrong."""
+    """One Example of one row; its id is "" where the row has none. ValueError says what is wrong.
+
+    `meta` holds all other columns but those that JSON cannot hold, such as images and bytes.
+    """
     values = {field: row.get(column) for field, column in fields.items()}
     question = _text(values.get("question"), fields["question"])
     if question is None:
@@ -79,13 +84,10 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
         marked = (boxed if columns.answer_from == "boxed" else hash_marked)(solution or "")
         answer = marked[-1] if marked else None
     used = set(fields.values())
-    meta = {
-        key: value for key, value in row.items() if key not in used and key != "meta" and value is not None
-    }
-    if isinstance(row.get("meta"), Mapping):
-        meta |= {key: value for key, value in row["meta"].items() if value is not None}
-    elif row.get("meta") is not None:
-        meta["meta"] = row["meta"]
+    others = {key: value for key, value in row.items() if key not in used and key != "meta"}
+    nested = row.get("meta")
+    others |= nested if isinstance(nested, Mapping) else {"meta": nested}
+    meta = {key: plain for key, value in others.items() if (plain := _plain(value)) is not None}
     return Example(
         id=_text(values.get("id"), fields.get("id", "")) or "",
         question=question,
@@ -96,6 +98,19 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
         level=_text(values.get("level"), fields.get("level", "")),
         meta=meta,
     )
+
+
+def _plain(value: Any) -> Any:
+    """The value as JSON holds it, or None where it cannot hold it (an image, bytes)."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    if isinstance(value, date | time):
+        return value.isoformat()
+    return str(value) if isinstance(value, Decimal | timedelta) else None
 
 
 def content_id(question: str) -> str:
@@ -109,7 +124,7 @@ def _text(value: Any, column: str) -> str | None:
         value = value[0]
     if value is None or (isinstance(value, float) and value != value):
         return None
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool) or not isinstance(value, str | int | float | Decimal):
         kind = type(value).__name__
         raise ValueError(f"field '{column}': a {kind}; write it as text (or a number)")
     return str(value).strip() or None

@@ -1,7 +1,10 @@
 """JSON lines: one object a line, UTF-8, sorted keys, so that equal rows are equal bytes."""
 
+import json
 import os
+import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,6 +12,9 @@ import orjson
 
 from stat_train.data.atomic import atomic_file, cannot_write
 from stat_train.errors import UserError
+
+LONG_NUMBER = re.compile(rb"[0-9][0-9.]{15}")
+"""What may be a number of more digits than 64 bits hold."""
 
 
 def write_jsonl(path: Path, rows: Iterable[Any]) -> int:
@@ -52,15 +58,21 @@ def read_jsonl(path: Path, *, torn_tail_ok: bool = False) -> Iterator[dict[str, 
         yield row
 
 
-def numbered_rows(path: Path, *, torn_tail_ok: bool = False) -> Iterator[tuple[int, dict[str, Any]]]:
-    """As `read_jsonl`, each row with its line number (from 1)."""
+def numbered_rows(
+    path: Path, *, torn_tail_ok: bool = False, exact: bool = False
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """As `read_jsonl`, each row with its line number (from 1).
+
+    With `exact` a number that 64 bits would round is its text: for files of users.
+    """
     try:
         with open(path, "rb") as file:
             for number, line in enumerate(file, start=1):
                 if torn_tail_ok and not line.endswith(b"\n"):
                     return
                 if line.strip():
-                    yield number, _parse(path, number, line)
+                    row = _parse(path, number, line)
+                    yield number, _exact(line) if exact and LONG_NUMBER.search(line) else row
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path") from error
     except OSError as error:
@@ -82,6 +94,19 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
         kind = type(row).__name__
         raise UserError(f"{path}, line {number}: a JSON {kind}; each line must be one object {{...}}")
     return row
+
+
+def _exact(line: bytes) -> dict[str, Any]:
+    row: dict[str, Any] = json.loads(line.decode("utf-8-sig"), parse_int=_whole, parse_float=_decimal)
+    return row
+
+
+def _whole(text: str) -> int | str:
+    return int(text) if len(text) <= 20 and -(2**63) <= int(text) < 2**63 else text
+
+
+def _decimal(text: str) -> float | str:
+    return value if Decimal(repr(value := float(text))) == Decimal(text) else text
 
 
 def _end_of_last_line(file: BinaryIO, end: int) -> int:

@@ -114,7 +114,7 @@ def _open(source: str) -> tuple[str, str, Iterator[tuple[int, Mapping[str, Any]]
     if not path.is_file():
         raise UserError(f"{source}: no such file; check the path")
     if suffix in (".jsonl", ".ndjson"):
-        return source, "line", numbered_rows(path)
+        return source, "line", numbered_rows(path, exact=True)
     if suffix == ".parquet":
         return source, "row", enumerate(_parquet_rows(path), start=1)
     if suffix == ".csv":

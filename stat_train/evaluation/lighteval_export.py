@@ -27,7 +27,7 @@ TASKS = {tasks}
 
 def require_gold(split):
     """The judge must know right answers as such: an environment that it does not work in is found here."""
-    lines = (ROWS / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (ROWS / f"{split}.jsonl").read_bytes().splitlines()
     rows = map(json.loads, lines)
     GRADER.require_gold([Example(r["id"], r["question"], r["solution"], r["answer"]) for r in rows], split)
 

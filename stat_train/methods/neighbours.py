@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from stat_train.data.example import Example
+from stat_train.metacognition.skill import normalise
 
 if TYPE_CHECKING:
     from stat_train.methods.drawing import Places
@@ -26,7 +27,10 @@ def skill_rows(pool: Sequence[Example]) -> dict[Skill, "Places"]:
 
 class Neighbours:
     """The neighbours of a skill: its family by `parents` (the skills under the same parent, that parent, the
-    skills under it), then those that most often stand beside it in the pool, by its `rows`."""
+    skills under it), then those that most often stand beside it in the pool, by its `rows`.
+
+    `parents` as `SkillTaxonomy.parents` has them: a skill of no subject is one of every subject's.
+    """
 
     def __init__(
         self, pool: Sequence[Example], rows: Mapping[Skill, "Places"], parents: Mapping[Skill, str]
@@ -47,8 +51,9 @@ class Neighbours:
 
     def _family(self, skill: Skill) -> list[Skill]:
         subject, name = skill
-        parent = self._parents.get(skill)
-        own = sorted(its for its in self._parents if its[0] == subject)
-        siblings = [its for its in own if parent is not None and self._parents[its] == parent]
-        above = [] if parent is None else [(subject, parent)]
-        return [*siblings, *above, *(its for its in own if self._parents[its] == name)]
+        serves = ("", normalise(subject))
+        above = {its: up for (of, its), up in sorted(self._parents.items()) if normalise(of) in serves}
+        parent = above.get(name)
+        siblings = [its for its, up in above.items() if up == parent]
+        below = [its for its, up in above.items() if up == name]
+        return [(subject, its) for its in (*siblings, *([parent] if parent else []), *below)]

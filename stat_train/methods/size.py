@@ -1,5 +1,6 @@
 """Training sets of as many tokens, for arms whose pairs differ in length."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -25,17 +26,22 @@ def within_tokens(
     which a set may stay short: it is noted. What is drawn beyond the tokens is left out at random, so that
     the proportions that the arm stands for are kept.
     """
-    pairs = max(1, guess if most is None else min(guess, most))
-    for _ in range(TRIES):
+
+    def capped(pairs: int) -> int:
+        return max(1, pairs if most is None else min(pairs, most))
+
+    def draw(pairs: int) -> tuple[int, TrainingSet, int]:
         made = make(pairs)
-        total = sum(map(cost, made.rows))
-        if tokens <= total <= SPARE * tokens:
+        return pairs, made, sum(map(cost, made.rows))
+
+    pairs, made, total = draw(capped(guess))
+    for _ in range(TRIES):
+        nearer = capped(-(-pairs * tokens // total))
+        if tokens <= total <= SPARE * tokens or nearer == pairs:
             break
-        wanted = max(1, -(-pairs * tokens // total))
-        wanted = wanted if most is None else min(wanted, most)
-        if wanted == pairs:
-            break
-        pairs = wanted
+        pairs, made, total = draw(nearer)
+    while total < tokens and pairs != most:
+        pairs, made, total = draw(capped(math.ceil(SPARE * pairs)))
     if total < tokens:
         short = f"{total:,} of {tokens:,} tokens: there are no more pairs"
         return replace(made, notes=(*made.notes, short))

@@ -33,8 +33,9 @@ def stat_sel(
     """Draw `options.k` pool questions for each (difficult question, missing skill).
 
     `missing` maps a difficult question's id to the skills its response failed to apply; `questions`
-    hold those ids, labelled; `pool` is labelled. A skill weighs as often as it is missing: with `size`,
-    whole rounds of draws are made until there are enough, then thinned in that proportion, repeats first.
+    hold those ids, labelled; `pool` is labelled. A skill weighs as often as it is missing: whole rounds of
+    draws are made until each skill has its share of `size` (none: k for each pair), then thinned to it,
+    repeats first.
 
     One pair never holds a question twice in one round. `draw="shared"` takes the questions of
     Skill-Map[skill] in the order of how alike their labels are to the difficult question's and the skill
@@ -44,8 +45,9 @@ def stat_sel(
 
     A skill with fewer than k questions is filled from its neighbours: its family by `parents` (the skills
     under the same parent, that parent, the skills under it), then those that most often stand beside it in
-    the pool, then the difficult question's own labels; the notes say so. Raises UserError where nothing can
-    be drawn.
+    the pool, then the difficult question's own labels. Where these are too few as well they repeat, and where
+    there are none the skill's share goes to the others; the notes say so. Raises UserError where nothing at
+    all can be drawn.
     """
     by_id = {question.id: question for question in questions}
     if strangers := [id_ for id_ in missing if id_ not in by_id]:
@@ -60,13 +62,24 @@ def stat_sel(
         )
     source = Source(pool, options, [seed, 1], parents or {})
     source.drawer.count(pool, drawn_before or {})
-    drawn: list[Draw] = []
-    while not drawn or (size is not None and len(drawn) < size):
-        hands = [draw for question, skill in pairs for draw in source.hand(question, skill)]
-        if not hands:
-            raise UserError("no question of the pool is labelled with a missing skill or a neighbour of one")
-        drawn += hands
-    return training_set(method, drawn if size is None else _thin(drawn, size), source.notes())
+    times = Counter((question.subject, skill) for question, skill in pairs)
+
+    def one_round() -> list[Draw]:
+        return [draw for question, skill in pairs for draw in source.hand(question, skill)]
+
+    drawn = one_round()
+    if not drawn:
+        raise UserError("no question of the pool is labelled with a missing skill or a neighbour of one")
+    first = Counter(map(_skill_of, drawn))
+    total = options.k * len(pairs) if size is None else size
+    places = allocate({skill: times[skill] for skill in first}, total)
+    found = Counter(first)
+    while any(found[skill] < n for skill, n in places.items()):
+        more = one_round()
+        drawn += more
+        found.update(map(_skill_of, more))
+    notes = [*source.notes(), *_shortage(times, first, options.k)]
+    return training_set(method, _thin(drawn, places), notes)
 
 
 class Source:
@@ -137,13 +150,29 @@ class Source:
         ]
 
 
-def _thin(drawn: Sequence[Draw], size: int) -> list[Draw]:
-    """`size` of the draws, each skill in proportion; in it, repeats and later draws of a pair go first."""
+def _skill_of(draw: Draw) -> Skill:
+    return draw[1]["subject"], draw[1]["skill"]
+
+
+def _shortage(times: Mapping[Skill, int], drawn: Mapping[Skill, int], k: int) -> list[str]:
+    """One line for each skill whose neighbours could not fill its k questions either."""
+    return [
+        f"skill {skill[1]!r} and its neighbours have fewer than {k} questions in the pool: they repeat"
+        if drawn.get(skill)
+        else f"skill {skill[1]!r} (missing {n} times) has no question in the pool and no neighbour there: "
+        "its share goes to the others"
+        for skill, n in sorted(times.items())
+        if drawn.get(skill, 0) < k * n
+    ]
+
+
+def _thin(drawn: Sequence[Draw], places: Mapping[Skill, int]) -> list[Draw]:
+    """As many of the draws as each skill has `places`; repeats and later draws of a pair go first."""
     seen: Counter[str] = Counter()
     by_skill: dict[Skill, list[tuple[int, int, int]]] = defaultdict(list)
-    for place, (example, why) in enumerate(drawn):
-        by_skill[why["subject"], why["skill"]].append((seen[example.id], why["draw"], place))
-        seen[example.id] += 1
-    places = allocate({skill: len(draws) for skill, draws in by_skill.items()}, size)
+    for place, draw in enumerate(drawn):
+        id_ = draw[0].id
+        by_skill[_skill_of(draw)].append((seen[id_], draw[1]["draw"], place))
+        seen[id_] += 1
     kept = sorted(place for skill, draws in by_skill.items() for *_, place in sorted(draws)[: places[skill]])
     return [drawn[place] for place in kept]

@@ -16,6 +16,7 @@ from stat_train.pipeline.opening import (
     billed,
     grader_files,
     open_grader,
+    prm_files,
     teacher_options,
     template_hashes,
 )
@@ -61,7 +62,7 @@ def _difficulty_step(recipe: Recipe) -> Step:
         lambda sizes: f"{sizes[split]:,} questions by {options.difficulty.method}",
         needs={"label": (f"{split}.jsonl",), "prompt fixed": (), "prompt samples": ()},
         options={"difficulty": options.difficulty.model_dump(), "grader": recipe.grader},
-        files=grader_files(recipe),
+        files=prm_files(options.difficulty) | grader_files(recipe),
     )
 
 

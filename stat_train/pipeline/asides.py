@@ -23,6 +23,7 @@ from stat_train.pipeline.opening import (
     open_grader,
     open_prompts,
     open_teacher,
+    prm_files,
     teacher_options,
 )
 from stat_train.pipeline.rows import read_rows
@@ -72,7 +73,7 @@ def agreement_step(recipe: Recipe) -> Step:
             "methods": list(methods),
             "grader": recipe.grader,
         },
-        files=grader_files(recipe),
+        files=prm_files(recipe.difficulty) | grader_files(recipe),
     )
 
 

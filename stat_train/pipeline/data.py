@@ -1,7 +1,6 @@
 """The first steps: the data, and the student."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from stat_train.assets import asset
@@ -18,7 +17,7 @@ from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.precision import answering_in_keys
 from stat_train.recipe import Recipe, TutorOptions
 from stat_train.run import content_hash
-from stat_train.student.fingerprint import fingerprint
+from stat_train.student.fingerprint import fingerprint, fingerprint_here
 
 TUTOR_SPLITS = ("pool", "validation", "development", "test", "ood")
 
@@ -87,8 +86,8 @@ def student_step(recipe: Recipe) -> Step:
     options = student_options(recipe)
     assert options.template
     files = {"template": content_hash(options.template)}
-    if Path(options.model).is_dir():
-        files["model"] = fingerprint(Path(options.model))
+    if weights := fingerprint_here(options.model):
+        files["model"] = weights
     if options.adapter:
         files["adapter"] = fingerprint(options.adapter)
     depends_on = {"model", "plain", "engine", "dtype", "max_model_len"}

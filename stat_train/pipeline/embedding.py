@@ -1,12 +1,10 @@
 """The step that embeds the questions, for the arms that go by how alike these read."""
 
-from pathlib import Path
-
 from stat_train.embedding.model import SentenceModel, sentence_model_folder
 from stat_train.embedding.vectors import embed
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import Recipe
-from stat_train.student.fingerprint import fingerprint
+from stat_train.student.fingerprint import fingerprint_here
 
 EMBEDDED_ARMS = ("embed-sel", "embed-syn")
 SPLITS = ("pool", "validation")
@@ -15,14 +13,14 @@ SPLITS = ("pool", "validation")
 def embed_step(recipe: Recipe) -> Step:
     """A vector for each question of the pool and of validation."""
     options = recipe.selection.embedding
-    folder = Path(options.model).expanduser()
+    weights = fingerprint_here(options.model)
     return Step(
         "embed",
         _embed,
         lambda sizes: f"{sum(sizes[split] for split in SPLITS):,} questions, by {options.model}",
         needs={"data": tuple(f"{split}.jsonl" for split in SPLITS)},
         options=options.model_dump(),
-        files={"model": fingerprint(folder)} if folder.is_dir() else {},
+        files={"model": weights} if weights else {},
     )
 
 

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import Any
 
 from stat_train.data.example import Example
@@ -23,6 +22,7 @@ from stat_train.pipeline.opening import (
     open_grader,
     open_prompts,
     open_teacher,
+    prm_files,
     student_options,
     teacher_options,
     template_hashes,
@@ -30,7 +30,6 @@ from stat_train.pipeline.opening import (
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import DISCOVER, Recipe
-from stat_train.student.fingerprint import fingerprint
 from stat_train.student.load import load_student
 from stat_train.student.response import Response
 
@@ -94,8 +93,6 @@ def answer_step(recipe: Recipe) -> Step:
 
 def difficulty_step(recipe: Recipe) -> Step:
     """Which validation questions are difficult for the student."""
-    prm = Path(recipe.difficulty.prm_model)
-    judge = {"prm": fingerprint(prm)} if recipe.difficulty.method == "prm" and prm.is_dir() else {}
     return Step(
         "difficulty",
         _find_difficult,
@@ -103,7 +100,7 @@ def difficulty_step(recipe: Recipe) -> Step:
         needs={"data": VALIDATION, "answer": ()},
         version=2,
         options={"difficulty": recipe.difficulty.model_dump(), "grader": recipe.grader},
-        files=judge | grader_files(recipe),
+        files=prm_files(recipe.difficulty) | grader_files(recipe),
     )
 
 

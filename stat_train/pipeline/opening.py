@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from stat_train.assets import asset
+from stat_train.difficulty.options import DifficultyOptions
 from stat_train.grading.grader import Grader
 from stat_train.grading.judge import TeacherJudge
 from stat_train.recipe import Recipe
 from stat_train.run import content_hash
+from stat_train.student.fingerprint import fingerprint_here
 from stat_train.student.options import StudentOptions
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TUTOR, TeacherOptions
@@ -87,11 +89,19 @@ def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:
         return {"grader": content_hash(asked)}
     module, colon, _ = grader.partition(":")
     spec = PathFinder.find_spec(module.partition(".")[0], [*sys.path, os.getcwd()]) if colon else None
-    if spec is None or spec.origin is None:
+    if spec is None:
         return {}
-    origin = Path(spec.origin)
-    code = sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin]
+    folders = map(Path, spec.submodule_search_locations or ())
+    code = sorted(path for folder in folders for path in folder.rglob("*.py"))
+    if not code and spec.origin:
+        code = [Path(spec.origin)]
     return {"grader": content_hash([content_hash(path) for path in code])}
+
+
+def prm_files(difficulty: DifficultyOptions) -> dict[str, str]:
+    """The fingerprint of the PRM that judges, where it is a folder, so that other weights judge anew."""
+    weights = fingerprint_here(difficulty.prm_model) if difficulty.method == "prm" else None
+    return {"prm": weights} if weights else {}
 
 
 def billed(*usages: Usage | None) -> dict[str, Any]:

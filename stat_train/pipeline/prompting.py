@@ -75,6 +75,7 @@ def prompt_step(recipe: Recipe, kind: Kind) -> Step:
             "grader": recipe.grader,
         },
         files=grader_files(recipe),
+        version=2 if kind in ("skills", "missing") else 1,
     )
 
 

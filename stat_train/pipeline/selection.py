@@ -43,7 +43,7 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
         arm=arm,
         needs=needs | dict.fromkeys(size_needs(recipe), ()),
         options={**size_options(recipe), "method": own},
-        version=3 if arm == "random" else 2,
+        version=4,
     )
 
 

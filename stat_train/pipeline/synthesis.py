@@ -68,6 +68,7 @@ def synthesize_step(recipe: Recipe, arm: Method) -> Step:
         },
         templates=template_hashes(recipe, Synthesize.task, Solve.task),
         files=grader_files(recipe),
+        version=2,
     )
 
 

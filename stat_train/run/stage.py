@@ -1,5 +1,6 @@
 """One stage's folder, named by what went into it, done when its manifest says so and still matches."""
 
+import shutil
 import time
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -73,7 +74,8 @@ class Stage:
         return content_hash({name: outputs[name]["sha256"] for name in files or outputs})
 
     def begin(self) -> None:
-        """Make the folder; outputs that no longer agree with a manifest go, so that they are made anew."""
+        """Make the folder; outputs that no longer agree with a manifest go, so that they are made anew; of a
+        folder among them all of it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if self.file(MANIFEST).exists():
@@ -88,8 +90,11 @@ class Stage:
         except (orjson.JSONDecodeError, KeyError):
             outputs = {}
         self.file(MANIFEST).unlink()
-        for name in outputs:
-            self.file(name).unlink(missing_ok=True)
+        for top in {name.partition("/")[0] for name in outputs}:
+            if self.file(top).is_dir():
+                shutil.rmtree(self.file(top))
+            else:
+                self.file(top).unlink(missing_ok=True)
 
     def finish(
         self,

@@ -12,6 +12,12 @@ CACHE_ABOVE = (
 PATTERNS = ("*.safetensors", "*.json", "*.jinja", "*.model", "*.txt")
 
 
+def fingerprint_here(model: str) -> str | None:
+    """The fingerprint of a model named by its folder (`~` is the user's home); None of one on the hub."""
+    folder = Path(model).expanduser()
+    return fingerprint(folder) if folder.is_dir() else None
+
+
 def fingerprint(folder: Path) -> str:
     """sha256 (hex) over the names and bytes of a model's weights, configuration and tokenizer.
 
