@@ -87,6 +87,16 @@ def test_each_subject_has_its_own_list_and_equal_names_stay_apart():
     }
 
 
+def test_a_subject_in_other_case_is_the_same_and_a_missing_one_is_told_before_anything_is_asked():
+    found, _ = run(by_task(), [*examples(3, "Algebra"), *examples(3, "algebra")])
+    assert found.taxonomy.subjects == ("Algebra",)
+    assert len(found.taxonomy.names("algebra")) == 3
+    teacher = ScriptedTeacher(by_task())
+    with pytest.raises(UserError, match=r"question '0' has no subject .*columns\.subject"):
+        discover(teacher, Prompts(), [*examples(2, "algebra"), *examples(1)], DiscoveryOptions())
+    assert teacher.asked == []
+
+
 def test_spellings_of_one_name_are_one_name():
     found, teacher = run(
         by_task(discovered=lambda a: fine(a, lambda text: ["Add Up", "add-up", "carry"])), examples(3)

@@ -240,6 +240,52 @@ def test_a_batch_of_other_rows_too_is_collected_whole(ask):
     assert server.sizes == [8, 2]
 
 
+def test_two_runs_that_wait_for_one_batch_send_no_other(ask, tmp_path: Path):
+    server = BatchServer(solve, paused=True)
+    _interrupt_once_sent(server)
+    with pytest.raises(Unfinished):
+        ask(server, 4)
+    found: dict[str, list[str | None]] = {}
+
+    def collect(run: str, rows: range) -> None:
+        with Teacher(options(), tmp_path / "c", app=server, run=run) as teacher:
+            found[run] = answers(teacher.ask([request(row) for row in rows], label=run))
+
+    runs = [threading.Thread(target=collect, args=(str(rows), rows)) for rows in (range(2), range(2, 4))]
+    for thread in runs:
+        thread.start()
+    while server.calls.count("GET /batches/batch_0") < 12 and all(map(threading.Thread.is_alive, runs)):
+        time.sleep(0.01)  # until both have looked
+    server.paused = False
+    for thread in runs:
+        thread.join()
+    assert found == {"range(0, 2)": ["0", "1"], "range(2, 4)": ["2", "3"]}
+    assert server.sizes == [4]
+
+
+@pytest.mark.parametrize("gone", ["batch", "file"])
+def test_a_batch_that_is_gone_counts_as_spent_and_its_rows_are_sent_again(ask, gone, tmp_path: Path, capsys):
+    server = BatchServer(solve, paused=True)
+    _interrupt_once_sent(server)
+    with pytest.raises(Unfinished):
+        ask(server, 5, max_tokens=50)
+    cache = Cache(tmp_path / "c")
+    held, _ = cache.spent("demo")
+    if gone == "batch":
+        del server.batches["batch_0"]
+        server.batches["batch_x"] = server.batches.pop("batch_0", {}) | {"id": "batch_x", "metadata": None,
+            "object": "batch", "status": "completed", "created_at": 0, "endpoint": "/v1/chat/completions",
+            "input_file_id": "f", "completion_window": "24h"}  # fmt: skip
+    else:
+        server.batches["batch_0"] |= {"status": "completed", "output_file_id": "deleted"}
+    server.paused = False
+    assert answers(ask(server, 5, max_tokens=50)[0]) == expected(5)
+    assert server.sizes == [5, 5]
+    assert cache.spent("demo") == (held + 5 * 15, 0.0)
+    cache.close()
+    assert "batch batch_0 is gone (No such" in capsys.readouterr().err
+
+
 RUN = """
 import sys
 sys.path[:0] = [{tests!r}, {repo!r}]

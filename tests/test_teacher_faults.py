@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -140,6 +141,20 @@ def test_a_budget_in_dollars_stops_and_goes_on(tmp_path: Path, monkeypatch, gath
     assert usage.cached == done
     assert usage.usd == pytest.approx((20 - done) * 0.006)
     assert len(server.bodies) == 20
+
+
+def test_two_teachers_of_a_run_spend_one_budget(tmp_path: Path):
+    server = ScriptedServer(lambda body, n: replace(solve(body), prompt_tokens=500, completion_tokens=500))
+    options = TeacherOptions(
+        model="m", endpoint="http://x/v1", budget_tokens=20_000, max_tokens=500, max_in_flight=1
+    )
+    one, two = (Teacher(options, tmp_path / "c", server, "r") for _ in range(2))
+    for teacher, first in ((one, 0), (two, 100), (one, 200)):
+        with pytest.raises(Unfinished, match="budget is reached"):
+            teacher.ask([request(first + n) for n in range(100)])
+    one.close()
+    two.close()
+    assert len(server.bodies) <= 20
 
 
 def test_an_estimate_needs_no_network_and_knows_the_cache(tmp_path: Path):

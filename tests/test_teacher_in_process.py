@@ -74,6 +74,13 @@ def answers(results) -> list[str | None]:
     return [result.answer.answers[0].answer if result.status == "ok" else None for result in results]
 
 
+def test_two_teachers_beside_each_other_load_one_model(vllm, tmp_path: Path):
+    options = TeacherOptions(mode="vllm", model="m")
+    with Teacher(options, tmp_path / "c") as one, Teacher(options, tmp_path / "c", beside=one) as other:
+        assert answers(one.ask([request(1)]) + other.ask([request(2)])) == ["1", "2"]
+    assert len(vllm.loads) == 1
+
+
 def test_rows_are_answered_in_chunks_and_order_with_the_schema(vllm, tmp_path: Path, monkeypatch):
     monkeypatch.setattr(in_process, "CHUNK", 8)
     results, usage = ask(tmp_path, [request(n) for n in range(20)], vllm={"max_model_len": 4096})

@@ -38,6 +38,7 @@ def test_the_schema_is_what_strict_mode_accepts():
         f'<think>maybe {{"answers": 3}} or {{x}}</think>\n{PLAIN}',
         f'Schema: {{"type": "object"}} Example: {{"answers": "..."}} Mine: {PLAIN}',
         "\ufeff" + json.dumps(SOLVED, indent=2),
+        "<think>" + r"It is \frac{1}{2}. " * 100 + f"</think>\n{PLAIN}",
     ],
 )
 def test_the_answer_is_found_in_what_surrounds_it(text):

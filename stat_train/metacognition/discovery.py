@@ -50,13 +50,21 @@ def discover(
 
     Fine names are merged in rounds: lists longer than `cluster_size` are cut, each part is merged into
     half as many clusters at most, and the clusters' names are merged again, until one request holds
-    all names and gives at most `max_skills` skills. Raises Unfinished where requests are owed, UserError
-    where a subject yields no skill or its names cannot be merged.
+    all names and gives at most `max_skills` skills. Subjects that differ in case alone are one. Raises
+    Unfinished where requests are owed, UserError where some examples have a subject and others none, or where
+    a subject yields no skill or its names cannot be merged.
     """
+    subjects = {normalise(example.subject): example.subject for example in reversed(examples)}
+    if "" in subjects and len(subjects) > 1:
+        bare = next(example.id for example in examples if not normalise(example.subject))
+        raise UserError(
+            f"discovery: question {bare!r} has no subject and others have one; give each of them a subject, "
+            'or none of them (`columns.subject: ""`)'
+        )
     fine, quarantined = _fine_names(teacher, prompts, examples, options)
-    names: dict[str, list[str]] = {example.subject: [] for example in examples}
+    names: dict[str, list[str]] = {subjects[normalise(example.subject)]: [] for example in examples}
     for example in examples:
-        names[example.subject] += fine.get(example.id, ())
+        names[subjects[normalise(example.subject)]] += fine.get(example.id, ())
     skills: list[Skill] = []
     unplaced: list[tuple[str, str]] = []
     for subject, found in names.items():

@@ -53,15 +53,16 @@ def teacher_options(recipe: Recipe) -> TeacherOptions:
     return options.model_copy(update={"name": f"{TUTOR}-{content[:8]}", "structured": "json_schema"})
 
 
-def open_teacher(recipe: Recipe) -> Teacher:
-    """The recipe's teacher; the embedded tutor answers in process."""
+def open_teacher(recipe: Recipe, beside: Teacher | None = None) -> Teacher:
+    """The recipe's teacher, `beside` another of it; the embedded tutor answers in process."""
     options = teacher_options(recipe)
     run = str(recipe.folder.resolve())
     if not options.is_tutor:
-        return Teacher(options, teacher_cache(), run=run)
+        return Teacher(options, teacher_cache(), run=run, beside=beside)
     from stat_train.tutor.server import tutor_app
 
-    return Teacher(options, teacher_cache(), tutor_app(recipe.tutor.faults if recipe.tutor else None), run)
+    app = tutor_app(recipe.tutor.faults if recipe.tutor else None)
+    return Teacher(options, teacher_cache(), app, run, beside)
 
 
 def student_options(recipe: Recipe) -> StudentOptions:
@@ -72,12 +73,12 @@ def student_options(recipe: Recipe) -> StudentOptions:
     return recipe.student.model_copy(update={"template": template})
 
 
-def open_grader(recipe: Recipe, name: str = "") -> Grader:
+def open_grader(recipe: Recipe, name: str = "", beside: Teacher | None = None) -> Grader:
     """The one judge of answers: gold, votes and evaluation; or another by `name`. `judge` is the recipe's
-    teacher."""
+    teacher, `beside` one that is open already."""
     if (name or recipe.grader) != JUDGE:
         return Grader(name or recipe.grader)
-    return Grader(JUDGE, judge=TeacherJudge(open_teacher(recipe), open_prompts(recipe)))
+    return Grader(JUDGE, judge=TeacherJudge(open_teacher(recipe, beside), open_prompts(recipe)))
 
 
 def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:

@@ -3,11 +3,11 @@
 import asyncio
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stat_train.api_key import read_api_key
 from stat_train.errors import UserError
 from stat_train.progress import progress
 from stat_train.student.answering import Items, Shots, check_ids
@@ -88,8 +88,8 @@ class ServerStudent:
     def _client(self) -> "AsyncOpenAI":
         from openai import AsyncOpenAI
 
-        key = os.environ.get(self.options.api_key_env, "none")
-        return AsyncOpenAI(base_url=self.options.base_url, api_key=key, max_retries=0)
+        key = read_api_key(self.options.api_key_env, "student.api_key_env")
+        return AsyncOpenAI(base_url=self.options.base_url, api_key=key or "none", max_retries=0)
 
     async def _complete(self, client: "AsyncOpenAI", batch: Batch, sampling: Sampling) -> "ChatCompletion":
         import openai

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from stat_train.errors import Unfinished, UserError
-from stat_train.teacher.batch_api import BatchApi, BatchState
+from stat_train.teacher.batch_api import BatchApi, BatchState, GoneError
 from stat_train.teacher.batch_records import BatchRecord, BatchRecords, BatchRow
 from stat_train.teacher.budget import Budget, Reservation
 from stat_train.teacher.cache import Entry
@@ -72,6 +72,8 @@ class Batches:
             outcomes: dict[bytes, Outcome] = {}
             for record in batches:
                 outcomes |= await self._collect(record)
+            for key in await self.rows.commits.get([key for key in sent if key not in outcomes]):
+                self.rows.look_up_again(sent.pop(key))  # collected by another process
             await self._judge(sent, outcomes, used)
 
     async def _under_way(self, leased: dict[bytes, Row]) -> list[BatchRecord]:
@@ -94,7 +96,7 @@ class Batches:
         id = await self.api.find(record.token, record.created)
         if id:
             return await self.rows.commits.call(self.records.name, record, id)
-        await self._finish(record, {}, Reservation(0, 0.0))
+        await self._finish(record, [], Reservation(0, 0.0))
         return None
 
     async def _submit(self, rows: Sequence[Row]) -> tuple[BatchRecord, Sequence[Row]]:
@@ -122,7 +124,7 @@ class Batches:
             file = await self.api.upload(b"".join(lines))
             id = await self.api.create(file, record.token, record.created)
         except UserError:
-            await self._finish(record, {}, Reservation(0, 0.0))
+            await self._finish(record, [], Reservation(0, 0.0))
             raise
         record = await call(self.records.name, record, id)
         self._say(f"batch {id} sent, {len(rows):,} requests; Ctrl-C leaves it running")
@@ -135,8 +137,13 @@ class Batches:
 
     async def _collect(self, record: BatchRecord) -> dict[bytes, Outcome]:
         """Waits until the batch is over and keeps all that it answered, whoever asked for it."""
-        state = await self._wait(record)
-        outcomes = await self.api.outcomes(state)
+        try:
+            state = await self._wait(record)
+            outcomes = await self.api.outcomes(state)
+        except GoneError as gone:
+            await self._finish(record, [], record.held)
+            self._say(f"batch {record.id} is gone ({gone}): it counts as spent, its requests are sent again")
+            return {}
         known = await self.rows.commits.call(self.records.rows, record)
         found = {key: outcomes[key.hex()] for key in known if key.hex() in outcomes}
         replies = {key: outcome for key, outcome in found.items() if isinstance(outcome, Reply)}
@@ -147,21 +154,27 @@ class Batches:
             if isinstance(outcome, TransportError) and outcome.maybe_billed
         ]
         spent = Reservation(sum(cost.tokens for cost in costs), sum(cost.usd for cost in costs))
-        await self._finish(record, replies, spent)
+        options = self.rows.options
+        entries = [
+            Entry(key, options.logical_name, options.model, known[key].task, reply)
+            for key, reply in replies.items()
+        ]
+        await self._finish(record, entries, spent)
         if not found:
             if state.status == "failed":
                 raise UserError(
                     f"the teacher's batch {state.id} failed ({state.errors or 'no reason given'}); "
                     "mend the cause and run again"
                 )
-            self._say(f"batch {state.id} {state.status} without an answer")
+            if known:
+                self._say(f"batch {state.id} {state.status} without an answer")
         return found
 
     async def _wait(self, record: BatchRecord) -> BatchState:
         """The batch's state once it is over, with a line whenever something moved."""
         shown = None
         while True:
-            state = await self.api.state(record.id)
+            state = await self.api.state(record.id, record.token, record.created)
             moved = (state.status, state.completed, state.failed)
             if moved != shown:
                 shown = moved
@@ -172,14 +185,8 @@ class Batches:
                 return state
             await asyncio.sleep(self.rows.options.batch_poll_s)
 
-    async def _finish(self, record: BatchRecord, replies: dict[bytes, Reply], spent: Reservation) -> None:
+    async def _finish(self, record: BatchRecord, entries: Sequence[Entry], spent: Reservation) -> None:
         """Keeps the replies, forgets the batch, and books what it cost instead of what was held."""
-        known = await self.rows.commits.call(self.records.rows, record)
-        options = self.rows.options
-        entries = [
-            Entry(key, options.logical_name, options.model, known[key].task, reply)
-            for key, reply in replies.items()
-        ]
         await self.rows.commits.call(self.records.finish, record, entries, spent)
         if record.token in self._held or (self.run and record.run == self.run):
             self.budget.settle_held(record.held, spent, book=False)

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 import orjson
@@ -20,6 +21,10 @@ _A_DAY_S = 86_400
 _OVER = ("completed", "failed", "expired", "cancelled")
 
 T = TypeVar("T")
+
+
+class GoneError(Exception):
+    """The endpoint has the batch, or a file of it, no more; the message gives its words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,17 @@ class BatchApi:
 
         return await self._call(search)
 
-    async def state(self, id: str) -> BatchState:
-        batch = await self._call(lambda: self._client.batches.retrieve(id))
+    async def state(self, id: str, token: str, since: float) -> BatchState:
+        """GoneError where the endpoint neither gives nor lists the batch."""
+        try:
+            batch = await self._call(lambda: self._client.batches.retrieve(id), may_be_gone=True)
+        except GoneError as gone:
+            if await self.find(token, since):
+                raise Unfinished(
+                    f"the Batch API at {self._url} lists the batch {id} and does not give it ({gone}); "
+                    "run the same command again to collect it"
+                ) from None
+            raise
         counts = batch.request_counts
         errors = (batch.errors and batch.errors.data) or []
         return BatchState(
@@ -106,11 +120,14 @@ class BatchApi:
         )
 
     async def outcomes(self, state: BatchState) -> dict[str, Reply | TransportError]:
-        """What the batch's files say of each request, by its custom id; what it never did is not there."""
+        """What the batch's files say of each request, by its custom id; what it never did is not there.
+
+        GoneError where a file is deleted.
+        """
         found: dict[str, Reply | TransportError] = {}
         for file in state.files:
-            content = (await self._call(lambda id=file: self._client.files.content(id))).content  # type: ignore[misc]
-            for line in content.splitlines():
+            content = partial(self._client.files.content, file)
+            for line in (await self._call(content, may_be_gone=True)).content.splitlines():
                 if line.strip():
                     found |= self._outcome(line)
         return found
@@ -139,12 +156,16 @@ class BatchApi:
 
         return TimeoutError, openai.APIError
 
-    async def _call(self, operation: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, operation: Callable[[], Awaitable[T]], *, may_be_gone: bool = False) -> T:
+        import openai
+
         for attempt in range(1, self._options.max_attempts + 1):
             try:
                 result = await operation()
             except self._errors as error:
                 failure = self._access.failure(error)
+                if may_be_gone and isinstance(error, openai.NotFoundError):
+                    raise GoneError(failure.reason.partition(";")[0]) from None
             else:
                 self._reached = True
                 return result

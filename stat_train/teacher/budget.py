@@ -85,6 +85,11 @@ class Budget:
         self._unbooked_tokens, self._unbooked_usd = 0, 0.0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    def catch_up(self, spent: tuple[int, float]) -> None:
+        """What the ledger holds by now, others' spending too; left alone while attempts are in flight."""
+        if not self._outstanding:
+            self.tokens, self.usd = spent
+
     async def reserve(self, prompt_bound: int) -> Reservation:
         """Waits until attempts in flight leave room; Unfinished where they never will."""
         needed = self.bound(prompt_bound)

@@ -18,7 +18,7 @@ from stat_train.teacher.cache import Cache
 from stat_train.teacher.commits import Commits
 from stat_train.teacher.dialect import Dialect
 from stat_train.teacher.in_process import Engine, ask_in_process
-from stat_train.teacher.limits import Endpoint
+from stat_train.teacher.limits import Endpoint, Paces
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
 from stat_train.teacher.rows import Rows, Tally, key_of, prompt_tokens
@@ -33,11 +33,19 @@ class Teacher:
 
     `cache` is the SQLite file. `app` is an ASGI application that answers in process in place of
     every URL (the embedded tutor). `run` names whose budget is spent: all teachers with the same
-    `cache` and `run` share one, over restarts; with "" the budget holds for this object.
+    `cache` and `run` share one, over restarts; with "" the budget holds for this object. `beside` is another
+    teacher of the same options, whose pace, and whose model where it is loaded here, this one shares.
     UserError: an unusable cache or price table, a missing key, a budget in USD without a price.
     """
 
-    def __init__(self, options: TeacherOptions, cache: Path, app: Any = None, run: str = "") -> None:
+    def __init__(
+        self,
+        options: TeacherOptions,
+        cache: Path,
+        app: Any = None,
+        run: str = "",
+        beside: "Teacher | None" = None,
+    ) -> None:
         if app is None and options.is_tutor:
             raise UserError('teacher.endpoint: "tutor" answers in process only; name a URL, or pass its app')
         self.options = options
@@ -48,7 +56,8 @@ class Teacher:
         self._dialects = {url: Dialect.of(options) for url in options.urls}
         self._answered: dict[str, int] = {}
         self._tally = Tally()
-        self._engine = Engine(options)
+        self._engine: Engine = beside._engine if beside else Engine(options)
+        self._paces: Paces = beside._paces if beside else Paces.of(options)
 
     def __enter__(self) -> "Teacher":
         return self
@@ -108,6 +117,8 @@ class Teacher:
         return Estimate(count, count - len(to_ask), asked, answered, usd, longest, most)
 
     async def _ask(self, requests: Iterable[TeacherRequest], label: str, bar: Bar) -> list[TeacherResult]:
+        if self._run:
+            self._budget.catch_up(self._cache.spent(self._run))
         commits = Commits(self._cache, self._budget, self._run)
         rows = Rows(self.options, requests, commits, bar, self._tally)
         try:
@@ -134,7 +145,7 @@ class Teacher:
             for url, transport in transports.items()
         ]
         try:
-            sender = Sender(self.options, endpoints, self._budget, lambda: rows.proven)
+            sender = Sender(self.options, endpoints, self._budget, self._paces, lambda: rows.proven)
             await ask_by_requests(rows, sender)
         finally:
             self._dialects = {endpoint.url: endpoint.dialect for endpoint in endpoints}

@@ -1,10 +1,10 @@
 """Why an endpoint gave no reply, read from what the openai package raises."""
 
 import email.utils
-import os
 import time
 from typing import Any, Literal
 
+from stat_train.api_key import read_api_key
 from stat_train.errors import UserError
 from stat_train.teacher.options import TeacherOptions
 
@@ -47,7 +47,7 @@ class Access:
     def __init__(self, url: str, options: TeacherOptions) -> None:
         self._options = options
         self._variable = options.key_variable(url)
-        self.key = os.environ.get(self._variable, "") if self._variable else ""
+        self.key = read_api_key(self._variable, "teacher.api_key_env") if self._variable else ""
         if self._variable and not self.key:
             raise UserError(f"teacher.api_key_env: the environment variable {self._variable} is not set")
 
@@ -66,7 +66,9 @@ class Access:
             return TransportError(
                 "broken", f"no answer within {self._options.timeout_s:g} s", maybe_billed=True
             )
-        return TransportError("broken", f"connection lost ({cause or error})", maybe_billed=True)
+        return TransportError(
+            "broken", f"connection lost ({self._hidden(str(cause or error))})", maybe_billed=True
+        )
 
     def failure_in(self, status: int, body: object) -> TransportError:
         """What the HTTP status and body of one request of a batch stand for."""
@@ -103,8 +105,10 @@ class Access:
             text = " ".join(str(error[name]) for name in ("message", "code", "detail") if error.get(name))
         else:
             text = str(error or otherwise)
-        line = " ".join(text.split())[:300]
-        return line.replace(self.key, "***") if self.key else line
+        return self._hidden(" ".join(text.split())[:300])
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self.key, "***") if self.key else text
 
 
 def retry_after(headers: Any) -> float | None:

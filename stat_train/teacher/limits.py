@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from stat_train.teacher.dialect import Dialect
+from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.transport import Transport
 
 RECOVERY_ROUNDS = 16
@@ -116,3 +117,15 @@ class Pace:
         """A part of what was waited for was not used."""
         if self._per_second is not None:
             self._next -= amount / self._per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Paces:
+    """The limits a minute of one teacher, over all that it is asked."""
+
+    requests: Pace
+    tokens: Pace
+
+    @classmethod
+    def of(cls, options: TeacherOptions) -> "Paces":
+        return cls(Pace(options.requests_per_minute), Pace(options.tokens_per_minute))

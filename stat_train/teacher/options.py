@@ -75,9 +75,10 @@ class TeacherOptions(Options):
         if not urls:
             raise ValueError('no endpoint; write "tutor" or a URL such as http://localhost:8000/v1')
         for url in urls:
-            split = urlsplit(url)
             if url == TUTOR and len(urls) == 1:
                 continue
+            split = urlsplit(url)
+            _ = split.port  # ValueError where it is no port
             if split.scheme not in ("http", "https") or not split.hostname:
                 raise ValueError(f'{url!r} is neither "tutor" nor a URL such as http://localhost:8000/v1')
             if split.username or split.password:

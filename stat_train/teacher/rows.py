@@ -169,6 +169,10 @@ class Rows:
             self._judge(row, reply)
         self.show()
 
+    def look_up_again(self, row: Row) -> None:
+        """A row that was ready, whose reply somebody else has committed meanwhile."""
+        self._again.append(row)
+
     async def owe(self, row: Row, reason: str) -> None:
         """The row ends for now: no reply came."""
         await self._leave(row, "owed", reason)

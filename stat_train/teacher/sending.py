@@ -9,7 +9,7 @@ from stat_train.errors import UserError
 from stat_train.teacher.budget import Budget
 from stat_train.teacher.dialect import Dialect, about_format
 from stat_train.teacher.failures import LEAST_REFUSED, TransportError
-from stat_train.teacher.limits import Endpoint, Endpoints, Pace
+from stat_train.teacher.limits import Endpoint, Endpoints, Paces
 from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import BYTES_PER_TOKEN, Message, Reply, TeacherRequest
 
@@ -35,15 +35,14 @@ class Sender:
         options: TeacherOptions,
         endpoints: Sequence[Endpoint],
         budget: Budget,
+        paces: Paces,
         proven: Callable[[], bool],
     ) -> None:
-        self._options, self._budget, self._proven = options, budget, proven
+        self._options, self._budget, self._paces, self._proven = options, budget, paces, proven
         self._endpoints = Endpoints(endpoints)
         self._under_way: set[object] = set()
         self._refused = 0
         self._undecided: set[object] = set()  # what was under way beside the third refusal
-        self._requests_pace = Pace(options.requests_per_minute)
-        self._tokens_pace = Pace(options.tokens_per_minute)
         self._owed_in_a_row = 0
         self.hopeless = ""
         """Why nothing more can be sent, once so many rows in a row failed that it is no use."""
@@ -92,8 +91,8 @@ class Sender:
 
     async def _attempt(self, endpoint: Endpoint, body: bytes) -> Reply:
         tokens = len(body) // BYTES_PER_TOKEN + self._options.max_tokens
-        await self._requests_pace.wait(1)
-        await self._tokens_pace.wait(tokens)
+        await self._paces.requests.wait(1)
+        await self._paces.tokens.wait(tokens)
         reservation = await self._budget.reserve(len(body) + UNCOUNTED_TOKENS)
         sent = time.monotonic()
         try:
@@ -112,9 +111,9 @@ class Sender:
         used = reply.prompt_tokens + reply.completion_tokens
         if used:
             self._budget.settle(reservation, reply.prompt_tokens, reply.completion_tokens)
+            self._paces.tokens.give_back(tokens - used)
         else:
             self._budget.charge(reservation)  # a server that does not count
-        self._tokens_pace.give_back(tokens - used)
         endpoint.succeeded()
         return reply
 

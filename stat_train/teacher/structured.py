@@ -11,6 +11,8 @@ from pydantic import ValidationError
 from stat_train.teacher.schemas import Answer
 
 MAX_CANDIDATES = 64
+OBJECT = re.compile(r'\{\s*["}]')
+"""How a JSON object begins; a brace of LaTeX seldom does."""
 
 
 class InvalidAnswerError(Exception):
@@ -69,17 +71,17 @@ def _objects(text: str) -> list[dict[str, Any]]:
     """The outermost JSON objects in `text`, longest first."""
     decoder = json.JSONDecoder(strict=False)
     found: list[tuple[int, dict[str, Any]]] = []
-    position = text.find("{")
+    start = OBJECT.search(text)
     for _ in range(MAX_CANDIDATES):
-        if position < 0:
+        if start is None:
             break
         try:
-            value, end = decoder.raw_decode(text, position)
+            value, end = decoder.raw_decode(text, start.start())
         except (ValueError, RecursionError):
-            end = position + 1
+            end = start.start() + 1
         else:
-            found.append((end - position, value))
-        position = text.find("{", end)
+            found.append((end - start.start(), value))
+        start = OBJECT.search(text, end)
     return [value for _, value in sorted(found, key=lambda pair: -pair[0])]
 
 

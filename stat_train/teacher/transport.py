@@ -93,10 +93,17 @@ def read_completion(completion: Any) -> Reply:
         usage = completion.get("usage") or {}
         refusal = message.get("refusal")
         return Reply(
-            content=refusal or message.get("content") or "",
+            content=refusal or _text(message.get("content")),
             finish_reason="refusal" if refusal else choice.get("finish_reason") or "stop",
             prompt_tokens=int(usage.get("prompt_tokens") or 0),
             completion_tokens=int(usage.get("completion_tokens") or 0),
         )
     except (LookupError, TypeError, AttributeError):
         raise ValueError("no chat completion") from None
+
+
+def _text(content: Any) -> str:
+    """A message's text; of a list of parts, as models that reason give, that of the parts of text."""
+    if not isinstance(content, list):
+        return str(content or "")
+    return "".join(part["text"] for part in content if part.get("type") == "text")
