@@ -58,6 +58,26 @@ def test_marks_and_statements() -> None:
         ("#### Step 1: add\n#### 7", 7),
         (".5", Fraction(1, 2)),
         ("2e3", 2000),
+        (r"The answer is $1\frac{1}{2}$", Fraction(3, 2)),
+        (r"\boxed{1\frac{1}{2}}", Fraction(3, 2)),
+        (r"\boxed{1\dfrac12}", Fraction(3, 2)),
+        (r"\boxed{1\frac{1}2}", Fraction(3, 2)),
+        (r"\boxed{1\frac1{2}}", Fraction(3, 2)),
+        (r"**Answer: $2\tfrac{3}{4}$ cups.**", Fraction(11, 4)),
+        (r"#### 1\,\frac{1}{2}", Fraction(3, 2)),
+        (r"so 1 $\frac{1}{2}$ hours", Fraction(3, 2)),
+        (r"\boxed{-1\frac{1}{2}}", Fraction(-3, 2)),
+        (r"\boxed{x = -2\frac13}", Fraction(-7, 3)),
+        (r"\boxed{1{,}000\frac{1}{2}}", Fraction(2001, 2)),
+        (r"\boxed{2\frac{3}{2}}", Fraction(7, 2)),
+        (r"\boxed{1\frac{1}{2}} and \boxed{1.5}", Fraction(3, 2)),
+        (r"The answer is $1{\frac{1}{2}}$", Fraction(3, 2)),
+        (r"The answer is $1 \frac {1} {2}$", Fraction(3, 2)),
+        (r"The answer is $1\\frac{1}{2}$", Fraction(3, 2)),
+        ("The answer is 1½ cups", Fraction(3, 2)),
+        ("\\boxed{-2 ⅔}", Fraction(-8, 3)),
+        ("#### -½", Fraction(-1, 2)),
+        (r"\boxed{\displaystyle\frac12}", Fraction(1, 2)),
     ],
 )
 def test_numbers_are_read(text: str, value: int | Fraction) -> None:
@@ -84,6 +104,28 @@ def test_numbers_are_read(text: str, value: int | Fraction) -> None:
         "3/0/4",
         "1e999999999",
         "9" * 5000,
+        r"The answer is $1\frac{1}{2}$",
+        r"The answer is $x\frac{1}{2}$",
+        r"The answer is $\pi\frac{1}{2}$",
+        r"The answer is $2\cdot\frac12$",
+        r"The answer is $2 \cdot \frac12$",
+        r"The answer is $2\times\frac{1}{2}$",
+        r"The answer is $3.5\frac{1}{2}$",
+        r"The answer is 3.5 1/2",
+        r"The answer is $2\frac{x}{2}$",
+        r"The answer is $2\frac{\sqrt{3}}{2}$",
+        r"The answer is $2\frac{1}{0}$",
+        r"The answer is $4\frac12\frac12$",
+        r"The answer is $\frac{2}{1}\frac{1}{2}$",
+        r"The answer is $2\sqrt{3}$",
+        r"The answer is $\sqrt{3}$",
+        r"\boxed{\sqrt[3]{4}}",
+        r"\boxed{4\pi}",
+        r"\boxed{1 \quad \frac{1}{2}}",
+        r"\boxed{3\quad1/2}",
+        r"\boxed{4\text{or}\frac12}",
+        r"\boxed{1\frac{1}{2} \text{ or } 2\frac{1}{2}}",
+        r"\boxed{x\frac{1}{2}}",
     ],
 )
 def test_what_is_not_one_number_is_right_for_none(text: str) -> None:
@@ -122,6 +164,29 @@ def test_a_gold_answer_without_a_number_is_an_error_not_wrong() -> None:
         ("The answer is  “the  Seine”, of course.\nYes", "the seine”, of course"),
         (r"\boxed{\text{Paris}}", "paris"),
         ("#### Ｐａｒｉｓ", "paris"),
+        ("#### Step 1: Recall\n...\n#### Conclusion\nThe answer is Paris.", "paris"),
+        (
+            "#### Step 1: Recall the capital\nIt is old.\n\n#### Conclusion\n\nThe answer is **Paris**.",
+            "paris",
+        ),
+        (
+            "#### Photosynthesis\nIt takes light.\n#### Respiration\nIt does not.\n\nThe answer is Paris.",
+            "paris",
+        ),
+        ("## Solution\n#### Photosynthesis\nIt takes light.\n\nThe answer is Paris.", "paris"),
+        ("#### Analysis\nThe answer is Paris.\n#### A closer look\nfoo", "paris"),
+        ("#### Step 1: Recall\nIt is old.\n#### Paris", "paris"),
+        ("#### Step 1\nIt is old.\n\n#### Step 2\nIt is large.\n\n#### Paris\n", "paris"),
+        ("#### Recall the capital:\nIt is old.\n#### Paris", "paris"),
+        ("#### **Final Answer**\nParis", "paris"),
+        ("#### Answer\n\n**Paris.**", "paris"),
+        ("#### Answer: Paris\nIt is the capital.", "paris"),
+        ("### Answer\nParis", "paris"),
+        ("#### Recall the law\nIt is old.\n\nThe answer is Paris.", "paris"),
+        ("#### Which one?\nThe answer is Paris.", "paris"),
+        ("#### Paris\n\nI hope this helps.", "paris"),
+        ("#### Paris\nSo the answer is Paris, on the Seine.", "paris"),
+        ("#### Conclusion", "conclusion"),
     ],
 )
 def test_exact_answers(text: str, answer: str) -> None:
@@ -151,16 +216,149 @@ def test_exact_wavering_is_wrong() -> None:
         ("The answer is A or B", None),
         (r"\boxed{A} \boxed{B}", None),
         ("I do not know", None),
+        ("the answer is A because B is too small", "A"),
+        ("The answer is A.", "A"),
     ],
 )
 def test_choices(text: str, letter: str | None) -> None:
-    verdicts = Grader("choice").grade([(text, gold) for gold in "ABCDE"])
-    assert verdicts == ["correct" if gold == letter else "wrong" for gold in "ABCDE"]
+    assert chosen(text) == letter
 
 
-def test_choice_gold() -> None:
-    assert choice.gradable("(b)")
-    assert Grader("choice").grade([("#### B", "b. Paris"), ("#### B", "Paris")]) == ["correct", "error"]
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("The answer is (C) A decrease in temperature.", "C"),
+        ("The answer is **(B) A cat**", "B"),
+        ("The answer is **(B)** A cat.", "B"),
+        ("The answer is **B**: A cat", "B"),
+        ("The answer is (B): **A cat**", "B"),
+        (r"\boxed{C) A decrease}", "C"),
+        (r"\boxed{\text{(C) A decrease}}", "C"),
+        (r"\boxed{\textbf{(C)} \text{A decrease}}", "C"),
+        (r"$\boxed{C: \text{A decrease}}$", "C"),
+        ("#### C: A decrease", "C"),
+        ("#### **C. A decrease.**", "C"),
+        ("#### C - A decrease", "C"),
+        ("Answer: C) I and II only", "C"),
+        ("Answer: (C) I only", "C"),
+        ("#### D) I, II, and III", "D"),
+        (r"\boxed{\text{(J) I or IV}}", "J"),
+        ("#### (H) A 5% increase", "H"),
+        ("The answer is C (A decrease).", "C"),
+        (r"$\boxed{\textbf{(C)}\ A decrease}$", "C"),
+        ("The answer is not A. The answer is B.", "B"),
+        ("The answer is not A but B", None),
+        ("The answer is (C) because 3 is odd and (B) is even", "C"),
+        ("The answer is (C) Rome, and (B) is wrong", "C"),
+        ("The answer is (F) A Christmas Carol.", "F"),
+        ("Answer: (E) I have a dream", "E"),
+        ("#### (G) A t-test", "G"),
+        ("The answer is (A) B cells.", "A"),
+        ("#### (B) C-reactive protein", "B"),
+        ("The answer is (A) A decrease", "A"),
+        ("The answer is: A decrease in temperature", None),
+        ("#### A decrease in temperature", None),
+        ("#### a decrease in temperature", None),
+        (r"\boxed{\text{A cat}}", None),
+        ("Answer: I and II only", None),
+    ],
+)
+def test_words_of_one_letter_are_no_choice(text: str, letter: str | None) -> None:
+    assert chosen(text) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("#### Step 1: Recall the law\n...\n#### Conclusion\nThe answer is (B).", "B"),
+        ("#### Analysis\nThe answer is (B).\n#### A closer look\nfoo", "B"),
+        ("#### Analysis\nThe answer is (B).\n\n#### A Closer Look\n\nfoo", "B"),
+        ("#### Vitamin C deficiency\nIt harms.\n\nThe answer is (B).", "B"),
+        ("#### Step A: eliminate\nD is too small.\n#### Answer\n**(B)**", "B"),
+        ("### Step 1\n#### Eliminate A and C\nToo small.\n### Answer\nB", "B"),
+        ("### Answer\n\n**(B) A cat**", "B"),
+        ("### Answer: **B**", "B"),
+        ("#### Answer: B", "B"),
+        ("#### Final answer: **B.**\n", "B"),
+        ("#### Answer: (B) A cat\n\nIt purrs.", "B"),
+        ("#### Step 2: Eliminate A\nToo small.\n#### B", "B"),
+        ("#### Option B\nIt purrs.", "B"),
+        ("#### Option A: Rome\nNo.\n#### Option B: Paris\nYes.\n\nThe answer is (B).", "B"),
+        ("#### A. Rome\nNo.\n\n#### B. Paris\nYes.\n\n**Answer: B**", "B"),
+        ("#### B\n\nI hope this helps.", "B"),
+        ("The answer is A? No.\n#### B", "B"),
+    ],
+)
+def test_headings_are_no_choice(text: str, letter: str | None) -> None:
+    assert chosen(text) == letter
+
+
+@pytest.mark.parametrize(
+    ("text", "letter"),
+    [
+        ("the answer is (b).", "B"),
+        ("the answer is b.", "B"),
+        ("Answer: **c**", "C"),
+        ("answer: a", "A"),
+        ("The answer is (b), a decrease in temperature.", "B"),
+        ("the answer is b) a decrease", "B"),
+        ("the answer is option (j).", "J"),
+        ("(b)", "B"),
+        ("b)", "B"),
+        (r"\boxed{b}", "B"),
+        ("#### b", "B"),
+        ("#### (b) a cat", "B"),
+        ("#### b. A cat", "B"),
+        ("the answer is (c) vitamin D", "C"),
+        (r"\boxed{\text{(c) Vitamin D}}", "C"),
+        ("#### (b) A", "B"),
+        ("the answer is b - a", None),
+        ("the answer is f(a)", None),
+        ("the answer is a cat", None),
+        ("the answer is a\ncat", None),
+        ("the answer is clear from (a)", None),
+        ("a", "A"),
+        ("a cat", None),
+        ("i think not", None),
+    ],
+)
+def test_choices_in_lower_case(text: str, letter: str | None) -> None:
+    assert chosen(text) == letter
+
+
+def chosen(text: str) -> str | None:
+    """The one letter for which a response is right."""
+    graded = zip("ABCDEFGHIJ", Grader("choice").grade([(text, gold) for gold in "ABCDEFGHIJ"]), strict=True)
+    right = [gold for gold, verdict in graded if verdict == "correct"]
+    assert len(right) < 2
+    return right[0] if right else None
+
+
+@pytest.mark.parametrize(
+    ("gold", "letter"),
+    [
+        ("(b)", "B"),
+        ("b", "B"),
+        ("b. Paris", "B"),
+        ("a", "A"),
+        ("C. A decrease", "C"),
+        ("**(C)** A decrease", "C"),
+        ("C) I and II only", "C"),
+        ("c. a decrease", "C"),
+        ("c) Vitamin D", "C"),
+        ("C. A decrease\n\nIt cools.", "C"),
+        ("Paris", None),
+        ("A decrease", None),
+        ("a decrease", None),
+        ("A or B", None),
+        ("a or b", None),
+    ],
+)
+def test_choice_gold(gold: str, letter: str | None) -> None:
+    assert choice.gradable(gold) == (letter is not None)
+    assert Grader("choice").grade([(letter or "A", gold)]) == ["correct" if letter else "error"]
+    [bad] = Grader("choice").check_gold([Example("x", "q", answer=gold)]) or [None]
+    assert (bad is None) == (letter is not None)
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ ANSWER = re.compile(
     r"(?:(?:is|are|was|be|equals)\b(?:[ \t]*:)?|(?:should|would|must)[ \t]+be\b|[:=])[ \t*]*",
     re.IGNORECASE,
 )
+WORD = re.compile(r"\w")
 SENTENCE_END = re.compile(r"[.!?](?=\s|$|\*)|\n")
 MOST_STATEMENTS = 50
 
@@ -41,6 +42,20 @@ def boxed(text: str) -> list[str]:
 def hash_marked(text: str) -> list[str]:
     """What stands behind each `####` at a line's start, in order."""
     return [content for line in HASHES.findall(text) if (content := line.strip())]
+
+
+def hash_sections(text: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """(sections, last): the headings among what stands behind `####`, with the text under each; the rest.
+
+    The rest are those at the end, which no text follows.
+    """
+    marks = [match for match in HASHES.finditer(text) if match[1].strip()]
+    ends = [*(match.start() for match in marks), len(text)][1:]
+    under = [text[match.end() : end].strip() for match, end in zip(marks, ends, strict=True)]
+    written = [number for number, body in enumerate(under, 1) if WORD.search(body)]
+    count = written[-1] if written else 0
+    titles = [match[1].strip() for match in marks]
+    return list(zip(titles[:count], under[:count], strict=True)), titles[count:]
 
 
 def stated(text: str) -> list[str]:

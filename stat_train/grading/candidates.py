@@ -15,12 +15,20 @@ NUMBER = (
 )
 SIGN = r"(?:[-−+]|(?<=[=(:])[-−][ \t]+|(?<=[=(:] )[-−][ \t]+)?"
 SIGNED = rf"{SIGN}(?:\\?[$€£¥][ \t]*)?[-−]?{NUMBER}"
-FRACTION = r"(?:[-−][ \t]*)?\\[dtc]?frac\{[^{}]*\}\{[^{}]*\}"
-MIXED = rf"{SIGNED}[ \t]+[0-9]+/[0-9]+"
-TERM = rf"(?:{FRACTION}|{MIXED}|{SIGNED})"
-EXPRESSION = rf"{TERM}(?:[ \t]*+[-−+*/×÷^:][ \t]*+{TERM})*+(?:[ \t]*+(?:\\?%|percent\b))?+"
+UNSIGNED_FRACTION = r"\\[dtc]?frac\{[^{}]*\}\{[^{}]*\}"
+FRACTION = rf"(?:[-−][ \t]*)?{UNSIGNED_FRACTION}"
+MIXED = rf"{SIGNED} +[0-9]+/[0-9]+"
+JUXTAPOSED = rf"(?:{FRACTION}|{SIGNED})(?: *+{UNSIGNED_FRACTION})++"
+TERM = rf"(?:{JUXTAPOSED}|{FRACTION}|{MIXED}|{SIGNED})"
+OPERATOR = r"(?:[-−+*/×÷^:]|\\(?:cdot|times|div)(?![a-zA-Z]))"
+EXPRESSION = rf"{TERM}(?:[ \t]*+{OPERATOR}[ \t]*+{TERM})*+(?:[ \t]*+(?:\\?%|percent\b))?+"
 NOT_INSIDE = r"(?<![\w.:/^])(?<![\^_]\{)"
-NUMERIC_VALUE = re.compile(NOT_INSIDE + EXPRESSION)
+ROOT = r"\\sqrt(?:\[[^\[\]]*\])?\{[^{}]*\}"
+LATEX_FACTOR = rf"(?:{ROOT}|\\(?:[dtc]?frac|sqrt|pi)(?![a-zA-Z]))"
+TIMES_A_FRACTION = rf"(?<![\w\\])\\?[A-Za-z]++{UNSIGNED_FRACTION}"
+NUMERIC_VALUE = re.compile(
+    rf"{NOT_INSIDE}{EXPRESSION}(?:[ \t]*+{LATEX_FACTOR})?+|{TIMES_A_FRACTION}|(?<!\\){ROOT}"
+)
 ALTERNATIVE = re.compile(
     r"[ \t]*+[,;]?[ \t]*+(?:\(?(?:or|and|vs)\b\.?|[,;/|&]|\\(?:lor|vee)\b)[ \t]*+"
     r"(?:(?:maybe|perhaps|possibly|even|else|also)\b,?[ \t]*+)*+"

@@ -2,15 +2,12 @@
 
 import re
 
-from stat_train.data.marks import boxed, hash_marked, stated
+from stat_train.data.marks import boxed, hash_sections, stated
 from stat_train.grading.candidates import joined
+from stat_train.grading.letters import chains, heading, labelled, named, offered, single
 
-LETTER = re.compile(r"(?<![A-Za-z0-9\\])([A-J])(?![A-Za-z0-9'’])")
-GOLD = re.compile(
-    r"[\s(\[*$]*+(?:\\(?:text|textbf|mathrm|mathbf)\{)?+[\s(]*+([A-Ja-j])(?:[\s)\]}.:*$].*)?", re.DOTALL
-)
-BESIDE = re.compile(r"[\s()\[\]*$,/]*+(?:or|and)?[\s()\[\]*$]*+")
 OPTION = re.compile(r"\(([A-J])\)|^[ \t*]*([A-J])(?:[.):]|[ \t*]*$)", re.MULTILINE)
+ARTICLE_AT_LINE_END = re.compile(r"(?<=\s[ai])\n(?=[a-z])")
 
 
 def extract(text: str) -> str | None:
@@ -18,51 +15,46 @@ def extract(text: str) -> str | None:
 
     Different letters ("A or B") stay side by side and so are no choice.
     """
-    marked = boxed(text) or hash_marked(text)
-    if marked:
-        return joined([letter for answer in marked for letter in _letters(answer)], str)
-    statements = stated(text)
-    if statements:
-        return joined([letter for statement in statements for letter in _offered(statement)], str)
-    return joined(_chains(text, OPTION)[-1], str) if OPTION.search(text) else None
+    boxes = boxed(text)
+    if boxes:
+        return joined([letter for answer in boxes for letter in named(answer)], str)
+    return joined(_hash_marked(text) or _stated(text) or _listed(text), str)
 
 
 def same(a: str, b: str) -> bool:
-    return _letter(a) is not None and _letter(a) == _letter(b)
+    return single(a) is not None and single(a) == single(b)
 
 
 def gradable(gold: str) -> bool:
-    return _letter(gold) is not None
+    return single(gold) is not None
 
 
-def _letter(text: str) -> str | None:
-    """The one letter that a short answer consists of or opens with: "B", "(b)", "B. Paris"."""
-    if len(set(LETTER.findall(text))) > 1:
-        return None
-    match = GOLD.fullmatch(text)
-    return match[1].upper() if match else None
+def _hash_marked(text: str) -> list[str]:
+    """The letters behind `####`.
+
+    A heading, which text follows, counts where it names an option, together with what is stated under it;
+    headings that go through several options count only where no statement ends the last section.
+    """
+    sections, last = hash_sections(text)
+    options = [(letter, body) for title, body in sections if (letter := heading(title))]
+    letters = [letter for letter, _ in options]
+    marked = [letter for answer in last for letter in named(answer)]
+    if marked or not options:
+        return letters + marked if marked else []
+    if len(set(letters)) > 1 and all(body for _, body in options) and _stated(sections[-1][1]):
+        return []
+    return letters + [letter for _, body in sections for letter in _stated(body)]
 
 
-def _letters(marked: str) -> list[str]:
-    """The letter of a marked answer, or all that stand in it."""
-    letter = _letter(marked)
-    return [letter] if letter else LETTER.findall(marked)
+def _stated(text: str) -> list[str]:
+    statements = stated(ARTICLE_AT_LINE_END.sub(" ", text))
+    return [letter for statement in statements for letter in offered(statement)]
 
 
-def _offered(statement: str) -> list[str]:
-    """The first letter, with those offered beside it ("B or C")."""
-    chains = _chains(statement, LETTER)
-    return chains[0] if chains else []
-
-
-def _chains(text: str, option: re.Pattern[str]) -> list[list[str]]:
-    """The letters, those side by side together."""
-    chains: list[list[str]] = []
-    end = 0
-    for match in option.finditer(text):
-        if chains and BESIDE.fullmatch(text, end, match.start()):
-            chains[-1].append(match[match.lastindex or 1])
-        else:
-            chains.append([match[match.lastindex or 1]])
-        end = match.end()
-    return chains
+def _listed(text: str) -> list[str]:
+    """The last option that is bracketed or opens a line, with those beside it."""
+    options = list(OPTION.finditer(text))
+    if options:
+        return chains(text, options)[-1]
+    line = text.strip()
+    return labelled(line) if "\n" not in line else []

@@ -1,6 +1,7 @@
 """One number as the answer: 1,234; $5; 3/4; 1 1/2; 50%; 5 apples."""
 
 import re
+import unicodedata
 from fractions import Fraction
 
 from stat_train.grading.candidates import (
@@ -17,14 +18,22 @@ RELATIVE_TOLERANCE = Fraction(1, 10**6)
 LONGEST_NUMBER = 200
 LONGEST_ANSWER = 2000
 LONGEST_TEXT = 100_000
-PLAIN = re.compile(rf"(?P<whole>{SIGNED})(?:[ \t]+(?P<top>[0-9]+)/(?P<bottom>[0-9]+))?")
+PLAIN = re.compile(SIGNED)
+MIXED = re.compile(
+    rf"(?P<whole>{SIGNED})(?: +(?P<top>[0-9]+)/(?P<bottom>[0-9]+)"
+    r"| *\\[dtc]?frac\{\s*(?P<over>[0-9]+)\s*\}\{\s*(?P<under>[0-9]+)\s*\})"
+)
 RATIO = re.compile(rf"(?P<top>{SIGNED})[ \t]*/[ \t]*(?P<bottom>{SIGNED})")
 LATEX_FRACTION = re.compile(r"(?P<sign>[-−]?)[ \t]*\\[dtc]?frac\{(?P<top>[^{}]*)\}\{(?P<bottom>[^{}]*)\}")
-DROPPED = re.compile(r"\\!|\\?[$€£¥]|\*\*|\\(?:left|right)(?![a-zA-Z])")
+DROPPED = re.compile(r"\\!|\\?[$€£¥]|\*\*|\\(?:left|right|displaystyle|textstyle)(?![a-zA-Z])")
 APART = re.compile(r"\b(?:or|and)\b|;|,(?=\s)")
 TEXT = re.compile(r"\\(?:text|mathrm|mbox)\{([^{}]*)\}")
-SPACING = re.compile(r"\\[,;: ()\[\]]|\\q?quad(?![a-zA-Z])|~")
-SHORT_FRACTION = re.compile(r"(\\[dtc]?frac)\s*([0-9])\s*([0-9])")
+SPACING = re.compile(r"\\[,;: ()\[\]]|~")
+QUAD = re.compile(r"\\q?quad(?![a-zA-Z])")
+NUMERATOR = re.compile(r"(?<!\\)\\{1,2}([dtc]?frac)\s*(?:([0-9])|(?=\{))")
+DENOMINATOR = re.compile(r"(\\[dtc]?frac)(\{[^{}]*\})\s*(?:\{([^{}]*)\}|([0-9]))")
+BRACED_FRACTION = re.compile(r"(?<=[0-9])\{(\\[dtc]?frac\{[^{}]*\}\{[^{}]*\})\}")
+VULGAR_FRACTION = re.compile(r"(?<=[0-9])(?=[¼½¾⅐-⅞])|[¼½¾⅐-⅞]")
 
 
 def extract(text: str) -> str | None:
@@ -76,9 +85,20 @@ def _value(text: str) -> object:
 
 
 def _plain(text: str) -> str:
-    """Without LaTeX's spacing, text commands, math delimiters and currency signs."""
-    text = DROPPED.sub("", TEXT.sub(r" \1", text).replace("{,}", ","))
-    return SHORT_FRACTION.sub(r"\1{\2}{\3}", SPACING.sub(" ", text))
+    """Without LaTeX's spacing, text commands, math delimiters and currency signs; a quad is a tab."""
+    text = DROPPED.sub("", TEXT.sub(r" \1 ", text).replace("{,}", ","))
+    text = SPACING.sub(" ", QUAD.sub("\t", text))
+    return VULGAR_FRACTION.sub(_in_digits, _with_braces(text))
+
+
+def _with_braces(text: str) -> str:
+    """With braces around what a fraction is of, and none around a fraction behind a digit."""
+    text = NUMERATOR.sub(lambda match: rf"\{match[1]}" + (f"{{{match[2]}}}" if match[2] else ""), text)
+    return BRACED_FRACTION.sub(r"\1", DENOMINATOR.sub(r"\1\2{\3\4}", text))
+
+
+def _in_digits(fraction: re.Match[str]) -> str:
+    return unicodedata.normalize("NFKC", fraction[0]).replace("⁄", "/") or " "
 
 
 def _number(text: str) -> Fraction | None:
@@ -90,15 +110,17 @@ def _number(text: str) -> Fraction | None:
     if match := RATIO.fullmatch(text):
         top, bottom = _decimal(match["top"]), _decimal(match["bottom"])
         return top / bottom if bottom else None
-    if match := PLAIN.fullmatch(text):
-        whole = _decimal(match["whole"])
-        if match["top"] is None:
-            return whole
-        if int(match["bottom"]) == 0:
-            return None
-        part = Fraction(int(match["top"]), int(match["bottom"]))
-        return whole - part if text.lstrip().startswith(("-", "−")) else whole + part
-    return None
+    if match := MIXED.fullmatch(text):
+        return _mixed(match["whole"], match["top"] or match["over"], match["bottom"] or match["under"])
+    return _decimal(text) if PLAIN.fullmatch(text) else None
+
+
+def _mixed(whole: str, top: str, bottom: str) -> Fraction | None:
+    """1 1/2 as 3/2 and -1 1/2 as -3/2; None where the whole part is not whole."""
+    if "." in whole or "e" in whole.lower() or not int(bottom):
+        return None
+    part = Fraction(int(top), int(bottom))
+    return _decimal(whole) - part if whole.startswith(("-", "−")) else _decimal(whole) + part
 
 
 def _decimal(text: str) -> Fraction:
