@@ -1,6 +1,7 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 VENV ?= .venv
+CHOSEN := $(RECIPE)
 RECIPE ?= recipes/demo.yaml
 TASKS ?=
 SET ?=
@@ -59,7 +60,7 @@ rewrite: setup ## let the teacher reword the solutions of the arms that train on
 synthesize: setup ## let the teacher write the pairs of the arms of new questions
 select: setup ## draw the training set of each arm
 sft: setup ## train the student on each of them
-grpo: RECIPE = recipes/grpo.yaml
+grpo: RECIPE = $(or $(CHOSEN),recipes/grpo.yaml)
 grpo: setup ## train the arms of RECIPE further by GRPO (default: recipes/grpo.yaml)
 evaluate: setup ## score the start and each arm
 label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate:

@@ -24,7 +24,16 @@ MUST_EXIST = (
     "teacher.prices",
     "sft.accelerate",
 )
-MAY_BE_PATHS = (*MUST_EXIST, "student.model", "data.pool", "data.validation", "data.development")
+MAY_BE_PATHS = (
+    *MUST_EXIST,
+    "student.model",
+    "selection.embedding.model",
+    "difficulty.prm_model",
+    "adaptmi.difficulty.prm_model",
+    "data.pool",
+    "data.validation",
+    "data.development",
+)
 SPLITS = "data.evaluation"
 ROUNDS = "rounds.validation"
 BENCHMARKS = "benchmarks"
@@ -73,7 +82,9 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
     for text in overrides:
         _override(tree, text)
     chosen = tree[BENCHMARKS]
-    sources = {**chosen.get("sources", {}), **given.get("sources", {})}
+    sources = chosen.get("sources") or {}
+    if isinstance(sources, Mapping):
+        sources = {**sources, **given.get("sources", {})}
     try:
         options = BenchmarkOptions.model_validate({**chosen, **given, "sources": sources})
         recipe.check_arms(options)
@@ -160,7 +171,7 @@ def _override(tree: dict[str, Any], text: str) -> str:
         at = inner
     try:
         at[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError):  # a date that is none
         raise UserError(f"command line: {key}: {value!r} is not YAML; quote it") from None
     return key
 

@@ -18,10 +18,10 @@ def read_mapping(file: Path, otherwise: str) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UserError(f"{file}: cannot be read: {reason}; give a YAML file") from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # or a date that is none
         mark = getattr(error, "problem_mark", None)
         line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "not YAML"
+        problem = getattr(error, "problem", None) or f"not YAML ({error})"
         raise UserError(f"{file}{line}: {problem}; mend the YAML") from None
     if not isinstance(tree, dict):
         raise UserError(f"{file}: {otherwise}")

@@ -10,7 +10,7 @@ from scripted_server import Say, ScriptedServer, serve
 from tiny_model import write_tiny_model
 
 from stat_train.cli import main
-from stat_train.pipeline import run_recipe
+from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.estimate import estimate
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
@@ -119,6 +119,13 @@ def test_retry_quarantined_asks_again_and_what_follows_is_made_anew(tmp_path: Pa
         stubborn = False
         assert run_recipe(read_recipe(recipe_file, overrides), "label")["label"].hash == before.hash
         retrying = read_recipe(recipe_file, [*overrides, "teacher.retry_quarantined=true"])
+        [guessed] = [row for row in estimate(retrying, "label") if row.stage == "label"]
+        assert (guessed.requests - guessed.cached, guessed.requests) == (
+            left,
+            before.manifest["counts"]["rows_in"],
+        )
+        assert {title: state for title, state, _ in plan(retrying, "label")}["label"] == "would run"
+        assert estimate(read_recipe(recipe_file, overrides), "label") == []
         after = run_recipe(retrying, "label")["label"]
     assert after.path == before.path
     assert after.manifest["counts"]["quarantined"] == 0

@@ -17,6 +17,7 @@ from stat_train.pipeline.card import push
 from stat_train.pipeline.steps import finished
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
+from stat_train.report.card import ModelCard
 from stat_train.run import Stage
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
@@ -127,3 +128,12 @@ def test_what_is_not_trained_or_refused_is_one_line(ran, hub: Hub, monkeypatch) 
         push(recipe, "stat-sel", "me//mine", finished(recipe))
     assert "\n" not in str(error.value)
     assert hub.sent == []
+
+
+def test_a_control_is_not_said_to_be_called_for_by_a_diagnosis() -> None:
+    told = {
+        arm: ModelCard(name="n", arm=arm, base="b", per_skill={"add": 3}).markdown()
+        for arm in ("stat-sel-round-2", "balanced")
+    }
+    assert "Pairs by the missing skill that called for them" in told["stat-sel-round-2"]
+    assert "missing skill" not in told["balanced"].split("## Where it comes from")[1]

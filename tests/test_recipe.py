@@ -37,6 +37,19 @@ def test_paths_in_the_file_start_from_the_file_and_those_of_overrides_from_here(
         read_recipe(recipe_file, ["taxonomy=skills.yaml"])
 
 
+def test_folders_of_a_prm_and_of_an_encoder_start_from_the_file_too(recipe_file: Path, monkeypatch) -> None:
+    (recipe_file.parent / "model").mkdir()
+    recipe_file.write_text(
+        recipe_file.read_text()
+        + "adaptmi: {difficulty: {prm_model: model}}\nselection: {embedding: {model: model}}\n"
+    )
+    (recipe_file.parent / "elsewhere").mkdir()
+    monkeypatch.chdir(recipe_file.parent / "elsewhere")
+    recipe = read_recipe(recipe_file)
+    folder = str(recipe_file.parent / "model")
+    assert (recipe.adaptmi.difficulty.prm_model, recipe.selection.embedding.model) == (folder, folder)
+
+
 def test_the_seed_reaches_every_section_that_does_not_set_its_own(recipe_file: Path) -> None:
     recipe = read_recipe(recipe_file, ["seed=7", "sft.seed=3"])
     assert recipe.tutor

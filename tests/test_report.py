@@ -103,6 +103,28 @@ def test_headlines_follow_stat_sel_and_random_or_else_the_users_own_names(result
     assert shown_arms(renamed) == ["start", "mine", "b"]
 
 
+@pytest.mark.parametrize(
+    ("arms", "shown"),
+    [
+        (("stat-syn", "random"), ("random", "stat-syn")),
+        (("stat-sel", "stat-sel-round-2", "stat-sel-at-once", "stat-sel+grpo"), ("stat-sel",)),
+        (("stat-sel", "stat-sel-round-2", "balanced"), ("balanced", "stat-sel")),
+    ],
+)
+def test_the_method_goes_by_the_diagnosis_and_its_control_does_not_go_on_from_it(arms, shown) -> None:
+    raw = raw_results()
+    score = raw["arms"]["start"]["test"]
+    raw |= {"paired": [], "arms": {arm: {"test": score} for arm in ("start", *arms)}}
+    assert shown_arms(Results.model_validate(raw)) == ["start", *shown]
+
+
+def test_a_control_alone_was_not_aimed_at_anything(results: Results) -> None:
+    raw = raw_results()
+    raw |= {"paired": [], "arms": {arm: raw["arms"][arm] for arm in ("start", "random")}}
+    assert "Where it was aimed" in "\n".join(reading(results))
+    assert "Where it was aimed" not in "\n".join(reading(Results.model_validate(raw)))
+
+
 def test_a_skill_of_several_subjects_is_summed_under_its_bare_name_and_apart_under_full_ones() -> None:
     raw = raw_results()
     raw["profile"] = [profile_row("ratio", 3, 10, "algebra"), profile_row("ratio", 1, 10, "geometry")]

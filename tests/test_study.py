@@ -92,8 +92,10 @@ def test_rows_of_another_recipe_are_never_taken_for_those_of_this_one(tried, cap
     assert "primary.jsonl: random, seed 100, frozen: its rows were made by another" in capsys.readouterr().err
 
 
-def test_tries_are_kept_out_of_the_study(capsys) -> None:
-    assert main(["run", "--set", "sft.max_steps=2"]) == 1
+@pytest.mark.parametrize("folder", [[], ["--folder", "docs/study"]])
+def test_tries_are_kept_out_of_the_study(capsys, monkeypatch, folder: list[str]) -> None:
+    monkeypatch.chdir(ROOT)
+    assert main(["run", "--set", "sft.max_steps=2", *folder]) == 1
     assert capsys.readouterr().err == "error: --set is for tries: give them a --folder of their own\n"
 
 

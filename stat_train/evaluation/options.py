@@ -33,7 +33,9 @@ class BenchmarkOptions(Options):
 
     tasks: tuple[str, ...] = Field(min_length=1, description="packaged names, or YAML files of your own")
     sources: dict[str, str] = Field({}, description="a local file or folder in hub layout, by task")
-    arms: tuple[str, ...] | None = Field(None, description="none: the start and all that is trained")
+    arms: tuple[str, ...] | None = Field(
+        None, min_length=1, description="none: the start and all that is trained"
+    )
     sampling: SamplingChange = SamplingChange()
     questions: int | None = Field(None, ge=1, description="only so many of each, an even mixture: to try it")
     per_skill: bool = Field(False, description="let the teacher label the questions, to score each skill")

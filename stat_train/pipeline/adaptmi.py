@@ -71,7 +71,7 @@ def _diagnose_step(recipe: Recipe) -> Step:
     split, batch = adaptmi_split(recipe), recipe.diagnosis.batch_size
 
     def plan(sizes: Sizes) -> str:
-        return f"at most {math.ceil(sizes[split] / batch):,} requests and repairs"
+        return f"{math.ceil(sizes[split] / batch):,}+ requests if all are difficult"
 
     return Step(
         DIAGNOSE,

@@ -20,7 +20,7 @@ from stat_train.pipeline.opening import open_prompts, open_teacher
 from stat_train.pipeline.rewriting import ask_for_rewrites
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
-from stat_train.pipeline.steps import finished, steps_up_to
+from stat_train.pipeline.steps import finished, steps_up_to, to_retry
 from stat_train.pipeline.synthesis_estimate import ask_for_new_questions
 from stat_train.pipeline.validation import FILE, new_validation
 from stat_train.recipe import DEVELOPMENT, DISCOVER, Recipe
@@ -94,7 +94,8 @@ def estimate(recipe: Recipe, up_to: str | None = None, *, anew: bool = False) ->
         for step in steps:
             guess = _GUESSES.get(step.name) or (_verdicts if is_judged(step, recipe) else None)
             listed = step.name == "taxonomy" and recipe.taxonomy != DISCOVER
-            if guess is None or listed or step.title in done:
+            current = step.title in done and not to_retry(done[step.title], recipe)
+            if guess is None or listed or current:
                 continue
             estimator = _Estimator(teacher)
             note = guess(step, recipe, _named_by(step, done), estimator)

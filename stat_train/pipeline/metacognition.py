@@ -62,9 +62,7 @@ def label_step(recipe: Recipe, only: tuple[str, ...] = ()) -> Step:
 
     def plan(sizes: Sizes) -> str:
         requests = sum(math.ceil(sizes[split] / recipe.labelling.batch_size) for split in splits)
-        return (
-            f"{sum(sizes[split] for split in splits):,} questions, at most {requests:,} requests and repairs"
-        )
+        return f"{sum(sizes[split] for split in splits):,} questions, {requests:,}+ requests"
 
     return Step(
         "label",
@@ -110,7 +108,7 @@ def diagnose_step(recipe: Recipe) -> Step:
     return Step(
         "diagnose",
         _diagnose,
-        lambda sizes: f"at most {math.ceil(sizes['validation'] * requests):,} requests and repairs",
+        lambda sizes: f"{math.ceil(sizes['validation'] * requests):,}+ requests if all are difficult",
         needs={"label": VALIDATION, "taxonomy": (), "answer": (), "difficulty": ()},
         options={"diagnosis": recipe.diagnosis.model_dump(), "teacher": teacher_options(recipe).identity()},
         templates=template_hashes(recipe, "diagnose"),

@@ -12,7 +12,7 @@ from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
 from stat_train.pipeline.reporting import SHOWN
 from stat_train.pipeline.step import Step, Work
-from stat_train.pipeline.steps import steps_up_to
+from stat_train.pipeline.steps import steps_up_to, to_retry
 from stat_train.recipe import Recipe
 from stat_train.run import Run, Stage
 
@@ -42,7 +42,7 @@ def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
     with Run(recipe.folder) as run:
         for step in steps:
             stage = step.stage(run, done)
-            if stage.done and not _to_retry(stage, recipe):
+            if stage.done and not to_retry(stage, recipe):
                 _say(f"{step.title:{WIDTH}} current")
             else:
                 _do(step, stage, recipe, done)
@@ -51,13 +51,6 @@ def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
             if title in done:
                 _publish(done[title], names, run.folder)
     return done
-
-
-def _to_retry(stage: Stage, recipe: Recipe) -> bool:
-    """Whether its quarantined rows are to be asked of the teacher once more."""
-    counts = stage.manifest["counts"] if stage.manifest else {}
-    asked = stage.name != "grpo"  # whose quarantined rows have a gold answer that no teacher would mend
-    return recipe.teacher.retry_quarantined and asked and bool(counts.get("quarantined"))
 
 
 def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> None:
@@ -99,8 +92,8 @@ def plan(
         current = False
         if all(title in done for title in step.after):
             stage = step.stage(run, done)
-            current = stage.done
-            if current:
+            current = stage.done and not to_retry(stage, recipe)
+            if stage.done:
                 done[step.title] = stage
         rows.append((step.title, "current" if current else "would run", step.plan(sizes)))
     return rows

@@ -104,6 +104,13 @@ def finished(recipe: Recipe, steps: Sequence[Step] | None = None) -> dict[str, S
     return done
 
 
+def to_retry(stage: Stage, recipe: Recipe) -> bool:
+    """Whether a finished stage's quarantined rows are to be asked of the teacher once more."""
+    counts = stage.manifest["counts"] if stage.manifest else {}
+    asked = stage.name != "grpo"  # whose quarantined rows have a gold answer that no teacher would mend
+    return recipe.teacher.retry_quarantined and asked and bool(counts.get("quarantined"))
+
+
 def steps_up_to(recipe: Recipe, name: str | None, beside: BenchmarkOptions | None = None) -> list[Step]:
     """All steps, or the one of this title, else those of this name (of every arm), and what they need.
 

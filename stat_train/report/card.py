@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from stat_train.report.markdown import bullets, code, prose, table
+from stat_train.report.views import DIAGNOSED
 from stat_train.report.wording import percent, percent_interval
 
 
@@ -75,7 +76,12 @@ class ModelCard(BaseModel):
         facts |= {f"prompt {task}": code(value) for task, value in self.prompts.items()}
         yield bullets(f"**{what}**: {text}" for what, text in facts.items() if text)
         if self.per_skill:
-            yield "Pairs by the missing skill that called for them:"
+            why = (
+                "missing skill that called"
+                if self.arm.startswith(DIAGNOSED)
+                else "skill that they were drawn"
+            )
+            yield f"Pairs by the {why} for them:"
             rows = sorted(self.per_skill.items(), key=lambda item: (-item[1], item[0]))
             yield table(
                 ["skill", "pairs"], ([code(skill, cell=True), f"{n:,}"] for skill, n in rows), right=(1,)

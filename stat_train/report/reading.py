@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from stat_train.report.results import START, ProfileRow, Results
 from stat_train.report.views import (
+    DIAGNOSED,
     FEW,
     SkillView,
     arm_order,
@@ -106,7 +107,7 @@ def _per_skill(skills: Sequence[SkillView], arm: str, control: str | None, split
     told = []
     half = len(skills) // 2
     aimed, others = skills[:half], skills[half:]
-    if half >= 2 and any(skill.missing for skill in skills):
+    if arm in DIAGNOSED and half >= 2 and any(skill.missing for skill in skills):
         sentence = (
             f"Where it was aimed: on the {half} most often missing skills {arm} changed accuracy on {split} "
             f"{_before_after(aimed, arm)}, on the other {len(others)} {_before_after(others, arm)}"

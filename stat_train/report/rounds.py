@@ -13,8 +13,8 @@ NAMED = 3
 
 @dataclass(frozen=True, slots=True)
 class RoundScore:
-    """What one training scored on a split, and its paired difference to what it is compared with: the round
-    before, and for the arm of equal budget the last round."""
+    """What one training scored on a split, and its paired difference to the round before, or of the arm of
+    equal budget to the start."""
 
     what: str
     arm: str

@@ -183,7 +183,7 @@ def paired_table(paired: Sequence[Paired]) -> RenderableType:
 
 def rounds_table(results: Results) -> RenderableType:
     """Accuracy round by round, and what each profile gained and lost since the one before."""
-    table = _table("Round by round (points: minus the round before)")
+    table = _table("Round by round (points: minus the round before; of all at once: minus the start)")
     for header in ("split", "", "arm"):
         _label_column(table, header)
     for header in ("accuracy", "points", "95% interval"):

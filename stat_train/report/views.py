@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from stat_train.report.results import START, Paired, ProfileRow, Results
 
+DIAGNOSED = ("stat-sel", "stat-syn")
+"""The arms whose pairs follow the profile."""
 FEW = 5
 """Below so many difficult questions a missing rate is little evidence, and is shown apart."""
 
@@ -53,15 +55,20 @@ def main_split(results: Results) -> str | None:
 
 
 def method_arm(results: Results) -> str | None:
-    """The arm that headlines speak of: "stat-sel", or else the last trained one."""
-    arms = arm_order(results)
-    return "stat-sel" if "stat-sel" in arms else arms[-1] if len(arms) > 1 else None
+    """The arm that headlines speak of: "stat-sel", "stat-syn", or else the last trained one."""
+    trained = arm_order(results)[1:]
+    return next((arm for arm in DIAGNOSED if arm in trained), trained[-1] if trained else None)
 
 
 def control_arm(results: Results) -> str | None:
     """The control that pictures set beside the method: "random", or else the first other trained arm, the
-    other method last."""
-    others = [arm for arm in arm_order(results) if arm not in (START, method_arm(results))]
+    other method last. What goes on from the method (a later round, GRPO) is none."""
+    method = method_arm(results)
+    others = [
+        arm
+        for arm in arm_order(results)
+        if arm not in (START, method) and not arm.startswith((f"{method}-", f"{method}+"))
+    ]
     others.sort(key=lambda arm: (arm != "random", arm == "stat-syn"))
     return next(iter(others), None)
 

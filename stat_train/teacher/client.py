@@ -1,8 +1,9 @@
 """The teacher: requests in, one result each out, whatever happens on the way."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sized
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from stat_train.teacher.in_process import Engine, ask_in_process
 from stat_train.teacher.limits import Endpoint, Paces
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.request import Estimate, TeacherRequest, TeacherResult, Usage
-from stat_train.teacher.rows import Rows, Tally, key_of, prompt_tokens
+from stat_train.teacher.rows import CHUNK, Row, Rows, Tally, prompt_tokens
 from stat_train.teacher.sending import Sender
 from stat_train.teacher.transport import TUTOR_URL, HttpTransport
 
@@ -100,21 +101,29 @@ class Teacher:
             ) from None
 
     def estimate(self, requests: Iterable[TeacherRequest]) -> Estimate:
-        """What `ask` would send and cost at most, repairs aside. Sends nothing."""
+        """What `ask` would send and cost at most, repairs of new answers aside. Sends nothing."""
         count, longest, most = 0, None, 0
         to_ask: dict[bytes, int] = {}
-        for request in requests:
-            count += 1
-            size = prompt_tokens(request.messages, request.schema)
-            to_ask[key_of(self.options, request, request.messages, 0)] = size
-            if size > most:
-                longest, most = request, size
-        for key in self._cache.get(list(to_ask)):
-            del to_ask[key]
+        numbered = enumerate(requests)
+        while rows := [Row.of(n, request, self.options) for n, request in islice(numbered, CHUNK)]:
+            count += len(rows)
+            for row in rows:
+                size = prompt_tokens(row.messages, row.request.schema)
+                if size > most:
+                    longest, most = row.request, size
+            to_ask |= {row.key: prompt_tokens(row.messages, row.request.schema) for row in self._open(rows)}
         asked = sum(to_ask.values())
         answered = len(to_ask) * self.options.max_tokens
         usd = self._price.usd(asked, answered) if self._price else None
         return Estimate(count, count - len(to_ask), asked, answered, usd, longest, most)
+
+    def _open(self, rows: Sequence[Row]) -> Iterator[Row]:
+        """The rows, each at the attempt that is to be asked, without those that the cache can answer."""
+        while rows:
+            replies = self._cache.get([row.key for row in rows])
+            found = [row for row in rows if row.key in replies]
+            yield from (row for row in rows if row.key not in replies and row.may_be_asked(self.options))
+            rows = [row for row in found if not row.is_answered_by(replies[row.key], self.options)]
 
     async def _ask(self, requests: Iterable[TeacherRequest], label: str, bar: Bar) -> list[TeacherResult]:
         if self._run:

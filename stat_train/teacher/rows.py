@@ -91,6 +91,30 @@ class Row:
     completion_tokens: int = 0
     asked: int = 0
 
+    @classmethod
+    def of(cls, index: int, request: TeacherRequest, options: TeacherOptions) -> "Row":
+        """Before its first attempt."""
+        return cls(index, request, request.messages, key_of(options, request, request.messages, 0))
+
+    def is_answered_by(self, reply: Reply, options: TeacherOptions) -> bool:
+        """Whether the reply is a valid answer; where it is not, the row becomes its own next attempt."""
+        try:
+            self.answer = read_answer(reply, self.request, options.max_tokens)
+            fault = self.request.check(self.answer) if self.request.check else None
+        except InvalidAnswerError as invalid:
+            fault = str(invalid)
+        if fault is None:
+            return True
+        self.fault = fault
+        self.attempt += 1
+        self.messages = repair(self.request, reply, fault)
+        self.key = key_of(options, self.request, self.messages, self.attempt)
+        return False
+
+    def may_be_asked(self, options: TeacherOptions) -> bool:
+        """The first attempt and one repair; with retry_quarantined one more where both were recorded."""
+        return self.attempt <= 1 or (options.retry_quarantined and not self.asked)
+
 
 @dataclass(slots=True)
 class Tally:
@@ -215,12 +239,10 @@ class Rows:
         rows = [self._again.popleft() for _ in range(min(CHUNK, len(self._again)))]
         for index, request in islice(self._requests, CHUNK - len(rows)):
             self._results.append(None)
-            key = key_of(self.options, request, request.messages, 0)
-            rows.append(Row(index, request, request.messages, key))
+            rows.append(Row.of(index, request, self.options))
         return rows
 
     def _may_ask(self, row: Row) -> bool:
-        """The first attempt and one repair; with retry_quarantined one more where both were recorded."""
         if self.hopeless:
             self._finish(row, "owed", self.hopeless)
             return False
@@ -228,7 +250,7 @@ class Rows:
             reason = f"{row.fault}; asking again was {too_long}" if row.fault else too_long
             self._finish(row, "quarantined", reason, refused=not row.attempt)
             return False
-        if row.attempt <= 1 or (self.options.retry_quarantined and not row.asked):
+        if row.may_be_asked(self.options):
             return True
         self._finish(row, "quarantined", row.fault)
         return False
@@ -260,19 +282,10 @@ class Rows:
         """Ends the row where the answer is valid, else queues its next attempt."""
         row.prompt_tokens += reply.prompt_tokens
         row.completion_tokens += reply.completion_tokens
-        try:
-            row.answer = read_answer(reply, row.request, self.options.max_tokens)
-            fault = row.request.check(row.answer) if row.request.check else None
-        except InvalidAnswerError as invalid:
-            fault = str(invalid)
-        if fault is None:
+        if row.is_answered_by(reply, self.options):
             self._finish(row, "ok", "")
-            return
-        row.fault = fault
-        row.attempt += 1
-        row.messages = repair(row.request, reply, fault)
-        row.key = key_of(self.options, row.request, row.messages, row.attempt)
-        self._again.append(row)
+        else:
+            self._again.append(row)
 
     def _finish(self, row: Row, status: Status, reason: str, *, refused: bool = False) -> None:
         usage = RowUsage(row.prompt_tokens, row.completion_tokens, row.asked)

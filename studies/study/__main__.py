@@ -48,7 +48,7 @@ def main(arguments: list[str]) -> int:
         from studies.study.cells import Place
         from studies.study.run import run
 
-        if given.set and given.folder == FOLDER:
+        if given.set and given.folder.resolve() == FOLDER:
             raise UserError("--set is for tries: give them a --folder of their own")
         device = device_name(given.device)
         place = Place(given.folder, given.runs.resolve(), device, given.threads, tuple(given.set))

@@ -91,7 +91,9 @@ def hours(evidence: Evidence) -> str:
     rows, total = [], 0.0
     for part in PARTS:
         cells = {
-            (row["setting"], row["seed"], "" if part == "prompting" else row["arm"]): row["seconds"]
+            (row["setting"], row["seed"], "" if part == "prompting" else row["arm"]): (
+                row["seconds"] * row["threads"]
+            )
             for row in evidence.rows(part)
         }
         total += sum(cells.values())
