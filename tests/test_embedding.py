@@ -54,6 +54,13 @@ def test_a_folder_says_its_pooling_and_length(tiny: Path, tmp_path: Path) -> Non
     assert cut == 2
     assert np.array_equal(vectors[0], vectors[1])
     assert not np.allclose(vectors[0], vectors[2])
+    pooling.write_text(json.dumps({"pooling_mode": "cls", "include_prompt": True}))
+    assert SentenceModel(folder).pooling == "cls"
+    pooling.write_text(json.dumps({"pooling_mode": ["mean"]}))
+    assert SentenceModel(folder).pooling == "mean"
+    pooling.write_text(json.dumps({"pooling_mode": "lasttoken"}))
+    with pytest.raises(UserError, match="its pooling is lasttoken"):
+        SentenceModel(folder)
     pooling.write_text(json.dumps({"pooling_mode_max_tokens": True, "pooling_mode_mean_tokens": True}))
     with pytest.raises(UserError, match="its pooling is pooling_mode_max_tokens and pooling_mode_mean"):
         SentenceModel(folder)

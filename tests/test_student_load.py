@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -86,6 +87,59 @@ def test_an_adapter_other_than_the_named_one_is_refused(tiny: Path, tmp_path: Pa
 def test_an_adapter_that_does_not_fit_is_one_clear_line(tiny: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no adapter_config\.json"):
         adapted_student(tiny, tmp_path)
+
+
+@pytest.fixture(scope="module")
+def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from peft import LoraConfig, get_peft_model
+
+    folder = tmp_path_factory.mktemp("adapter")
+    lora = LoraConfig(r=2, target_modules="all-linear", init_lora_weights=False)
+    get_peft_model(load_model(tiny, "float32"), lora).save_pretrained(folder)
+    return folder
+
+
+@pytest.mark.parametrize("fault", ["other names", "fewer layers", "a pointer", "no kind"])
+def test_an_adapter_of_another_model_is_not_merged_as_nothing(
+    tiny: Path, adapter: Path, tmp_path: Path, fault: str
+) -> None:
+    from safetensors.torch import load_file, save_file
+
+    mine = Path(shutil.copytree(adapter, tmp_path / "mine"))
+    file, config = mine / "adapter_model.safetensors", mine / "adapter_config.json"
+    given = load_file(file)
+    if fault == "other names":
+        renamed = {name.replace(".model.", ".language_model."): its for name, its in given.items()}
+        save_file(renamed, file, metadata={"format": "pt"})
+    elif fault == "fewer layers":
+        kept = {name: its for name, its in given.items() if ".layers.0." in name}
+        save_file(kept, file, metadata={"format": "pt"})
+    elif fault == "a pointer":
+        file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:abc\nsize 1\n")
+    else:
+        config.write_text(json.dumps({"r": 2}))
+    with pytest.raises(UserError, match=r"student\.adapter .*mine: does not fit"):
+        adapted_student(tiny, mine, tmp_path / "cache")
+    assert not list((tmp_path / "cache").glob("adapted-*[!k]"))
+
+
+def test_cut_weights_are_one_clear_line(tiny: Path, tmp_path: Path) -> None:
+    cut = Path(shutil.copytree(tiny, tmp_path / "cut")) / "model.safetensors"
+    cut.write_bytes(cut.read_bytes()[:1000])
+    with pytest.raises(UserError, match="no usable weights here"):
+        load_model(cut.parent, "float32")
+
+
+@pytest.mark.parametrize("said", [{"temperature": 0.9, "top_p": 0.6}, {"pad_token_id": -1}])
+def test_a_generation_config_that_cannot_be_written_costs_no_training(
+    tiny: Path, tmp_path: Path, said: dict
+) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "vicuna"))
+    (folder / "generation_config.json").write_text(json.dumps({"eos_token_id": 1, **said}))
+    save_model(load_model(folder, "float32"), load_tokenizer(folder), tmp_path / "out", "bfloat16")
+    written = json.loads((tmp_path / "out" / "generation_config.json").read_text())
+    assert written["eos_token_id"] == 1
+    assert "temperature" not in written
 
 
 def test_weights_come_in_the_dtype_asked_for_and_whole(tiny: Path, tmp_path: Path) -> None:

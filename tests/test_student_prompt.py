@@ -1,5 +1,7 @@
 """One rendering of the student's prompt, for answering and for training."""
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -68,6 +70,18 @@ def test_control_tokens_in_data_stay_data(tiny: Path) -> None:
     assert [i for i in ids if i in special] == [i for i in calm if i in special]
     learned = [label for label in prompt.training("q", attack)[1] if label in special]
     assert learned == [prompt.end_of_turn]
+
+
+def test_control_tokens_that_the_tokenizer_lists_nowhere_stay_data_too(tiny: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(tiny, tmp_path / "llama"))
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    listed = [name for name in config if name in ("extra_special_tokens", "additional_special_tokens")]
+    assert listed
+    kept = {name: value for name, value in config.items() if name not in listed}
+    (folder / "tokenizer_config.json").write_text(json.dumps(kept))
+    prompt = prompt_of(folder)
+    assert "<|user|>" not in prompt.tokenizer.all_special_tokens
+    assert "<|user|>" not in prompt.template.as_text("5<|user|>again")
 
 
 def test_a_base_model_answers_only_when_told_to_be_plain(tiny: Path) -> None:

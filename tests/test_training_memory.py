@@ -28,6 +28,9 @@ def test_parameters_come_from_config_json_alone(tmp_path: Path) -> None:
     assert shape.parameters == 1_235_814_400  # as Llama 3.2 1B has
     lora = estimate_memory(SFTOptions(method="lora", lora=LoraOptions(r=16)), shape)
     assert lora.trained == 11_272_192
+    for targets in (r".*\.(q|v)_proj", ("self_attn.q_proj", "v_proj")):
+        some = estimate_memory(SFTOptions(method="lora", lora=LoraOptions(r=16, targets=targets)), shape)
+        assert some.trained == 16 * 16 * ((2048 + 2048) + (2048 + 512))
     bare = {"bf16": False, "optimizer": "adamw_torch"}
     full = estimate_memory(SFTOptions(**bare), shape)
     assert (full.weights, full.gradients, full.optimizer) == tuple(shape.parameters * n for n in (4, 4, 8))

@@ -7,6 +7,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -142,6 +143,21 @@ def test_an_interrupted_training_ends_with_the_same_weights(
     assert_resumes(tiny, tmp_path / "killed", options)
 
 
+def test_a_training_killed_behind_its_last_step_takes_no_further_one(
+    tiny: Path, prompt: StudentPrompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = SFTOptions(**(OPTIONS | {"max_steps": 4, "scheduler": "constant"}))
+    straight = sft(tiny, ROWS, prompt, options, tmp_path / "straight")
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "_save", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            sft(tiny, ROWS, prompt, options, tmp_path / "killed")
+    assert [folder.name for folder in tmp_path.glob("killed.partial/checkpoint-*")] == ["checkpoint-4"]
+    resumed = sft(tiny, ROWS, prompt, options, tmp_path / "killed")
+    assert same(straight, resumed)
+    assert (resumed / "loss.jsonl").read_text() == (straight / "loss.jsonl").read_text()
+
+
 def assert_resumes(tiny: Path, out: Path, options: dict) -> None:
     checkpoints = out.with_name("killed.partial").glob("checkpoint-*")
     assert [folder.name for folder in checkpoints] == ["checkpoint-6"]
@@ -214,6 +230,13 @@ def test_a_kept_adapter_makes_the_same_student(tiny, prompt, tmp_path: Path) -> 
     assert str(tiny) not in (out / "adapter" / "adapter_config.json").read_text()
 
 
+def test_targets_may_be_a_pattern_and_the_adapter_still_ships(tiny, prompt, tmp_path: Path) -> None:
+    lora = LoraOptions(r=2, targets=r".*\.(q|v)_proj")
+    options = SFTOptions(method="lora", keep_adapter=True, lora=lora, max_steps=1, **OPTIONS)
+    out = sft(tiny, ROWS, prompt, options, tmp_path / "out")
+    assert adapted_student(tiny, out / "adapter", tmp_path / "cache").is_dir()
+
+
 def test_a_full_disk_is_one_clear_line(tiny, prompt, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from safetensors import SafetensorError
 
@@ -252,6 +275,12 @@ def test_options_that_cannot_be_are_refused(tiny, prompt, tmp_path: Path) -> Non
         sft(tiny, ROWS, prompt, SFTOptions(use_kernels=True), tmp_path / "out")
     with pytest.raises(UserError, match=r"(?i)flash.*install it, or change the option"):
         sft(tiny, ROWS, prompt, SFTOptions(attention="flash_attention_2"), tmp_path / "out")
+    elsewhere = SFTOptions(method="lora", lora=LoraOptions(targets=("query",)))
+    with pytest.raises(UserError, match=r"sft: .*query.*change the option"):
+        sft(tiny, ROWS, prompt, elsewhere, tmp_path / "out")
+    if find_spec("bitsandbytes") is None:
+        with pytest.raises(UserError, match=r"sft: .*bitsandbytes.*install what it needs"):
+            sft(tiny, ROWS, prompt, SFTOptions(optimizer="paged_adamw_8bit"), tmp_path / "out")
     with pytest.raises(UserError, match="one training takes one rate"):
         sft(tiny, ROWS, prompt, SFTOptions(learning_rate=(1e-3, 1e-4)), tmp_path / "out")
 

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     """One row a text, each of length 1."""
 
 OPTION = "selection.embedding.model"
-POOLINGS = {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+POOLINGS = {
+    "mean": "mean",
+    "cls": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_cls_token": "cls",
+}
 LONGEST = 512
 """Tokens of a text, where the model does not say less."""
 
@@ -40,6 +45,7 @@ class SentenceModel:
 
     def __init__(self, folder: Path, batch_size: int = 64) -> None:
         import torch
+        from safetensors import SafetensorError
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
 
@@ -51,7 +57,7 @@ class SentenceModel:
             model = AutoModel.from_pretrained(
                 folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, SafetensorError) as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
                 f"{OPTION} {folder}: cannot be loaded ({reason}); give an encoder's folder"
@@ -105,7 +111,9 @@ def _mean(states: "torch.Tensor", mask: "torch.Tensor") -> "torch.Tensor":
 def _pooling(folder: Path) -> str:
     """`mean` or `cls`, as the folder's 1_Pooling/config.json says; mean without one."""
     config = _json(folder / "1_Pooling" / "config.json")
-    asked = [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
+    named = config.get("pooling_mode", [])  # as sentence-transformers writes it since 6
+    asked = [named] if isinstance(named, str) else list(named)
+    asked += [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
     if any(name not in POOLINGS for name in asked) or len(asked) > 1:
         raise UserError(
             f"{OPTION} {folder}: its pooling is {' and '.join(asked)}; give a model that takes the mean of "

@@ -3,11 +3,15 @@
 import json
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from stat_train.errors import UserError
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.loading import load_model, load_tokenizer, save_model
 from stat_train.wheels import cache_folder, locked
+
+if TYPE_CHECKING:
+    from peft import PeftModel
 
 DTYPE = "bfloat16"
 
@@ -40,15 +44,37 @@ def adapted_student(base: Path, adapter: Path, cache: Path | None = None) -> Pat
 
 def merge_adapter(base: Path, adapter: Path, out: Path, dtype: str = DTYPE) -> None:
     """Write `base` plus `adapter`, merged in fp32 and rounded to `dtype`, and its tokenizer into `out`."""
+    import warnings
+
     from peft import PeftModel
+    from safetensors import SafetensorError
 
     model = load_model(base, "float32")
     try:
-        merged = PeftModel.from_pretrained(model, str(adapter)).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
+            adapted = PeftModel.from_pretrained(model, str(adapter))
+        stray = _lora_weights(adapted, adapter)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"student.adapter {adapter}: does not fit {base} ({reason})") from error
-    save_model(merged, load_tokenizer(base), out, dtype)
+    if stray:
+        raise UserError(
+            f"student.adapter {adapter}: does not fit {base} ({len(stray)} weights are in one alone, "
+            f"such as {min(stray)}); name the model that it was trained on"
+        )
+    save_model(adapted.merge_and_unload(), load_tokenizer(base), out, dtype)
+
+
+def _lora_weights(adapted: "PeftModel", adapter: Path) -> set[str]:
+    """The names of LoRA weights that the model has and the adapter's file has not, or the reverse."""
+    from peft import get_peft_model_state_dict
+    from safetensors import safe_open
+
+    with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
+        given = set(file.keys())
+    wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
+    return {name for name in given ^ wanted if "lora_" in name}
 
 
 def copy_adapter(trained: Path, out: Path) -> None:
@@ -62,5 +88,6 @@ def copy_adapter(trained: Path, out: Path) -> None:
     save_file(halved, out / "adapter_model.safetensors", metadata={"format": "pt"})
     config = json.loads((trained / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = None
-    config["target_modules"] = sorted(config["target_modules"])  # a set: its order differs each time
+    if not isinstance(config["target_modules"], str):  # a set: its order differs each time
+        config["target_modules"] = sorted(config["target_modules"])
     (out / "adapter_config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n")

@@ -40,6 +40,7 @@ def load_model(model: str | Path, dtype: str, **more: Any) -> "PreTrainedModel":
     rates.
     """
     import torch
+    from safetensors import SafetensorError
     from transformers import AutoModelForCausalLM
     from transformers.utils import logging
 
@@ -53,13 +54,31 @@ def load_model(model: str | Path, dtype: str, **more: Any) -> "PreTrainedModel":
     }
     try:
         loaded, info = AutoModelForCausalLM.from_pretrained(str(model), output_loading_info=True, **options)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, SafetensorError) as error:
         raise UserError(_message(model, "weights", error)) from error
     if info["missing_keys"]:
         raise UserError(
             f"student.model {model}: weights without {min(info['missing_keys'])}; fetch the model again"
         )
+    _make_savable(loaded)
     return loaded
+
+
+def _make_savable(model: "PreTrainedModel") -> None:
+    """Drops a generation config that transformers reads and refuses to write (`temperature` without
+    sampling); the ids in it stay. Nothing here samples by it."""
+    from transformers import GenerationConfig
+
+    config = model.generation_config
+    if config is None:
+        return
+    try:
+        config.validate(strict=True)
+    except ValueError:
+        ids = {name: getattr(config, name) for name in ("bos_token_id", "eos_token_id", "pad_token_id")}
+        if isinstance(ids["pad_token_id"], int) and ids["pad_token_id"] < 0:
+            ids["pad_token_id"] = None
+        model.generation_config = GenerationConfig(**ids)
 
 
 def save_model(

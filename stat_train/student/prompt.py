@@ -32,7 +32,7 @@ class StudentPrompt:
                 f"student.model {tokenizer.name_or_path!r} has no chat template; "
                 "set student.plain: true for a base model, or choose its instruct version"
             )
-        self.template = StudentTemplate(template, tokenizer.all_special_tokens)
+        self.template = StudentTemplate(template, _control_tokens(tokenizer))
         self.end_of_turn = self._find_end_of_turn()
 
     @property
@@ -107,3 +107,9 @@ class StudentPrompt:
                 "and its tokenizer no EOS; set eos_token in its tokenizer_config.json"
             )
         return int(self.tokenizer.eos_token_id)
+
+
+def _control_tokens(tokenizer: "PreTrainedTokenizerBase") -> list[str]:
+    """All tokens that text may not forge, those too that stand in no list of the tokenizer's own."""
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    return list(dict.fromkeys([*tokenizer.all_special_tokens, *added]))

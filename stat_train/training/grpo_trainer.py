@@ -21,7 +21,7 @@ from stat_train.training.grpo_options import GRPOOptions
 from stat_train.training.light_lora import lighten
 from stat_train.training.reward import VerifiedReward
 from stat_train.training.rollouts import ROLLOUTS, RolloutLog, rollout_row
-from stat_train.training.trainer import lora_config
+from stat_train.training.trainer import buildable, lora_config
 
 if TYPE_CHECKING:
     import torch
@@ -80,16 +80,18 @@ def train_grpo(job: GRPOJob) -> None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(job.prompt.end_of_turn)
     with progress("GRPO batches", total=job.batches) as bar:
         bar.advance(done)
-        trainer = _trainer_class(job)(
-            model=_policy(job),
-            reward_funcs=[_reward_function(job, log, bar)],
-            args=config,
-            train_dataset=Dataset.from_list(
-                [{"prompt": job.examples[place].question, "place": place} for place in job.order]
-            ),
-            processing_class=tokenizer,
-            peft_config=None if options.method == "full" else lora_config(options.lora),
-        )
+        with buildable("grpo"):
+            trainer = _trainer_class(job)(
+                model=_policy(job),
+                reward_funcs=[_reward_function(job, log, bar)],
+                args=config,
+                train_dataset=Dataset.from_list(
+                    [{"prompt": job.examples[place].question, "place": place} for place in job.order]
+                ),
+                processing_class=tokenizer,
+                peft_config=None if options.method == "full" else lora_config(options.lora),
+            )
+            trainer.get_optimizer_cls_and_kwargs(config)
         if options.engine == "transformers":  # vLLM is given merged weights, which bf16 ones would lose by
             lighten(trainer.model, options)
         trainer.remove_callback(PrinterCallback)

@@ -1,5 +1,7 @@
 """How much memory a training will take: an estimate from config.json, before any weight is loaded."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,7 @@ DROPPED = 3
 
 @dataclass(frozen=True)
 class Shape:
-    """What config.json says: `linears` are (name, inputs, outputs) of the layers that LoRA may adapt."""
+    """What config.json says: `linears` are (full name, inputs, outputs) of the layers that LoRA may adapt."""
 
     parameters: int
     linears: tuple[tuple[str, int, int], ...]
@@ -69,7 +71,7 @@ def read_shape(folder: Path) -> Shape:
         model = AutoModelForCausalLM.from_config(config)
     head = model.get_output_embeddings()
     linears = tuple(
-        (name.rpartition(".")[2], module.in_features, module.out_features)
+        (name, module.in_features, module.out_features)
         for name, module in model.named_modules()
         if isinstance(module, torch.nn.Linear) and module is not head
     )
@@ -114,9 +116,15 @@ def estimate_memory(
 
 
 def _adapters(options: SFTOptions, shape: Shape) -> int:
-    targets = options.lora.targets
-    adapted = [(i, o) for name, i, o in shape.linears if targets == "all-linear" or name in targets]
+    adapted = [(i, o) for name, i, o in shape.linears if _is_target(name, options.lora.targets)]
     return sum(options.lora.r * (inputs + outputs) for inputs, outputs in adapted)
+
+
+def _is_target(name: str, targets: str | Sequence[str]) -> bool:
+    """As PEFT matches: a text is a pattern of whole names, of a list each is the end of one."""
+    if isinstance(targets, str):
+        return targets == "all-linear" or re.fullmatch(targets, name) is not None
+    return any(name == target or name.endswith(f".{target}") for target in targets)
 
 
 def _weights(

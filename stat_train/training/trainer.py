@@ -3,7 +3,8 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -61,22 +62,36 @@ def train(job: Job) -> None:
         torch.set_num_threads(options.threads)
     processes = int(os.environ.get("WORLD_SIZE", "1"))
     data = laid_out(job.tokenized, options, processes)
-    config = _config(options, steps(len(data), options), processes, job.work)
+    total = steps(len(data), options)
+    data = data.select(range(min(len(data), total * options.effective_batch)))  # no row beyond `max_steps`
+    config = _config(options, total, processes, job.work)
     tokenizer = load_tokenizer(job.model)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(job.end_of_turn)
     trainer_class = SFTTrainer if torch.cuda.is_available() else answer_loss_trainer()
-    trainer = trainer_class(
-        model=_load(job.model, options),
-        args=config,
-        train_dataset=data,
-        processing_class=tokenizer,
-        peft_config=None if options.method == "full" else lora_config(options.lora),
-    )
+    with buildable("sft"):
+        trainer = trainer_class(
+            model=_load(job.model, options),
+            args=config,
+            train_dataset=data,
+            processing_class=tokenizer,
+            peft_config=None if options.method == "full" else lora_config(options.lora),
+        )
+        trainer.get_optimizer_cls_and_kwargs(config)
     lighten(trainer.model, options, processes)
     trainer.remove_callback(PrinterCallback)
     _run(trainer, get_last_checkpoint(job.work))
     _save(trainer, tokenizer, job)
+
+
+@contextmanager
+def buildable(section: str) -> Iterator[None]:
+    """Turns what the libraries refuse of the options of a section into one line."""
+    try:
+        yield
+    except (ValueError, ImportError) as error:
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{section}: {reason}; change the option, or install what it needs") from error
 
 
 def _run(trainer: "SFTTrainer", checkpoint: str | None) -> None:
