@@ -129,7 +129,9 @@ def test_retry_quarantined_asks_again_and_what_follows_is_made_anew(tmp_path: Pa
         after = run_recipe(retrying, "label")["label"]
     assert after.path == before.path
     assert after.manifest["counts"]["quarantined"] == 0
-    assert after.manifest["usage"]["requests"] == left
+    bought = before.manifest["usage"]["requests"]
+    assert after.manifest["usage"]["requests"] == bought + left
+    assert after.manifest["usage"]["cached"] == 0
     assert after.hash != before.hash
 
 

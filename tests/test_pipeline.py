@@ -259,6 +259,30 @@ def test_owed_rows_stop_the_run_and_the_next_goes_on(tiny: Path, tmp_path: Path,
         assert run_recipe(recipe, "label")["label"].done
 
 
+def test_the_bill_counts_every_attempt_of_a_stage(tmp_path: Path) -> None:
+    answered = 0
+
+    def script(body, n):
+        nonlocal answered
+        task = body["response_format"]["json_schema"]["name"]
+        if task == "label_skills" and (answered := answered + 1) == 8:
+            return Say("the key has expired", status=401)
+        return teach(body, n)
+
+    with serve(ScriptedServer(script)) as url:
+        base = [f"teacher.endpoint={url}", "teacher.model=m", "labelling.batch_size=1"]
+        mine = [*base, "teacher.max_in_flight=1", f"run_dir={tmp_path / 'run'}"]
+        recipe_file = write_domain(tmp_path)
+        with pytest.raises(UserError, match="the key was refused"):
+            run_recipe(read_recipe(recipe_file, mine), "label")
+        label = run_recipe(read_recipe(recipe_file, mine), "label")["label"]
+        other = read_recipe(recipe_file, [*base, f"run_dir={tmp_path / 'other'}"])
+        again = run_recipe(other, "label")["label"].manifest["usage"]
+    usage, rows = label.manifest["usage"], label.manifest["counts"]["rows_in"]
+    assert (usage["requests"], usage["cached"], usage["prompt_tokens"]) == (rows, 0, 10 * rows)
+    assert (again["requests"], again["cached"], again["prompt_tokens"]) == (0, rows, 0)
+
+
 def test_no_missing_skill_leaves_no_size_and_a_pool_of_evaluation_questions_leaves_nothing(
     tiny: Path, tmp_path: Path
 ) -> None:

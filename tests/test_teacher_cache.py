@@ -3,6 +3,7 @@ import multiprocessing
 import os
 import sqlite3
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,15 @@ def test_a_committed_reply_is_there_for_the_next_process(path: Path):
     second = Cache(path)
     assert second.get(KEYS) == {KEYS[0]: REPLY}
     second.close()
+
+
+def test_who_bought_a_reply_is_known_and_counted(path: Path):
+    cache, bought = Cache(path), replace(REPLY, payer="a stage")
+    cache.put([entry(KEYS[0]), Entry(KEYS[1], "n", "m", "solve", bought)])
+    cache.put([Entry(KEYS[1], "n", "m", "solve", replace(REPLY, payer="too late"))])
+    assert cache.get(KEYS) == {KEYS[0]: REPLY, KEYS[1]: bought}
+    assert (cache.bought("a stage"), cache.bought("too late")) == ((1, 7, 3), (0, 0, 0))
+    cache.close()
 
 
 def test_a_key_in_flight_is_leased_once(path: Path):

@@ -251,7 +251,13 @@ def test_two_processes_never_ask_the_same(tmp_path: Path):
 def test_ctrl_c_commits_and_says_how_to_go_on(tmp_path: Path):
     server = ScriptedServer(slow)
     options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-    interrupt = threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT))
+
+    def interrupt_once_under_way() -> None:
+        while len(server.bodies) < 12:
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupt = threading.Thread(target=interrupt_once_under_way, daemon=True)
     with Teacher(options, tmp_path / "c", app=server) as teacher:
         interrupt.start()
         with pytest.raises(Interrupted, match="run the same command again"):

@@ -111,7 +111,7 @@ def _judge(work: Work) -> None:
     questions = work.split(adaptmi_split(recipe))
     fixed = _responses(work, "fixed")
     judged = _responses(work, "samples") if options.method == "consistency" else fixed
-    with open_grader(recipe) as grader:
+    with open_grader(recipe, stage=work.stage) as grader:
         found = find_difficult(questions, judged, options, grader)
         gold = find_difficult(questions, fixed, options.model_copy(update={"method": "gold"}), grader)
         usage = billed(grader.usage)

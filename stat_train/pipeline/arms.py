@@ -71,7 +71,7 @@ def _evaluate(arm: str, split: str, work: Work) -> None:
     recipe, examples = work.recipe, work.split(split, "data")
     student = open_student(work, arm)
     sampling, limit = recipe.evaluation.sampling, "evaluation.sampling.max_tokens"
-    with open_grader(recipe) as grader:
+    with open_grader(recipe, stage=work.stage) as grader:
         answer_and_grade(student, examples, sampling, grader, work.stage, limit)
 
 

@@ -92,7 +92,7 @@ def shown(stage: Stage) -> str:
 def _audit(work: Work) -> None:
     recipe, taxonomy = work.recipe, taxonomy_of(work)
     pool = work.split("pool")
-    with open_teacher(recipe) as teacher:
+    with open_teacher(recipe, work.stage) as teacher:
         found = audit(teacher, open_prompts(recipe), taxonomy, pool, recipe.audit, recipe.labelling)
         usage = asdict(teacher.usage)
     if found.owed:
@@ -137,7 +137,7 @@ def _columns(values: Mapping[Key, Any], *names: str) -> list[dict[str, Any]]:
 def _agreement(work: Work) -> None:
     recipe, examples = work.recipe, work.split("validation", "data")
     responses = read_rows(work.file("answer", "responses.jsonl"), Response)
-    with open_grader(recipe) as grader:
+    with open_grader(recipe, stage=work.stage) as grader:
         grader.require_gold(examples, "validation")
         found = {
             method: find_difficult(

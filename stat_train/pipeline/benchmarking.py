@@ -125,7 +125,7 @@ def _label_step(recipe: Recipe, benchmark: Benchmark) -> Step:
 
 
 def _read(benchmark: Benchmark, source: str, work: Work) -> None:
-    with open_grader(work.recipe, benchmark.grader) as grader:
+    with open_grader(work.recipe, benchmark.grader, stage=work.stage) as grader:
         examples = read_questions(benchmark, source, grader)
     file = f"{benchmark.name}.jsonl"
     write_examples(work.stage.file(file), examples)
@@ -139,7 +139,7 @@ def _read(benchmark: Benchmark, source: str, work: Work) -> None:
 def _answer(arm: str, benchmark: Benchmark, most: int | None, work: Work) -> None:
     examples = _questions(benchmark, most, work)
     student = open_student(work, arm)
-    with open_grader(work.recipe, benchmark.grader) as grader:
+    with open_grader(work.recipe, benchmark.grader, stage=work.stage) as grader:
         limit = f"max_tokens {benchmark.sampling.max_tokens}"
         answer_and_grade(student, examples, benchmark.sampling, grader, work.stage, limit)
 

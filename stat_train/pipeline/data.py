@@ -110,7 +110,7 @@ def _make_data(work: Work) -> None:
     splits = read_splits(recipe)
     pool = splits.pop("pool")
     check_disjoint(splits)
-    with open_grader(recipe) as grader:
+    with open_grader(recipe, stage=work.stage) as grader:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
                 grader.require_gold(examples, split)

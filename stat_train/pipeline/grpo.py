@@ -75,7 +75,7 @@ def _train(arm: str, options: GRPOSection, work: Work) -> None:
     start = model_folder(student)
     weights = _weights(work) if options.prompts == "profile" else None
     model = start if arm == START else work.file(trained_by(arm), "model")
-    with open_grader(recipe) as grader:
+    with open_grader(recipe, stage=work.stage) as grader:
         out = grpo(
             model,
             pool,

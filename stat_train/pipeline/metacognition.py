@@ -132,7 +132,7 @@ def _copy_taxonomy(work: Work) -> None:
 
 
 def _discover_taxonomy(work: Work) -> None:
-    with open_teacher(work.recipe) as teacher:
+    with open_teacher(work.recipe, work.stage) as teacher:
         pool = work.split("pool", "data")
         found = discover(teacher, open_prompts(work.recipe), pool, work.recipe.discovery)
         usage = asdict(teacher.usage)
@@ -156,7 +156,7 @@ def _label(work: Work) -> None:
     quarantined: list[dict[str, Any]] = []
     counts = {"rows_in": 0, "rows_out": 0, "quarantined": 0, "off_list": 0, "named": 0}
     owed: list[Unanswered] = []
-    with open_teacher(work.recipe) as teacher:
+    with open_teacher(work.recipe, work.stage) as teacher:
         for split in work.stage.identity["options"]["splits"]:
             examples = work.split(split, "data")
             made = label(teacher, open_prompts(work.recipe), taxonomy, examples, work.recipe.labelling)
@@ -192,7 +192,7 @@ def _answer(work: Work) -> None:
 def _find_difficult(work: Work) -> None:
     examples = work.split("validation", "data")
     responses = read_rows(work.file("answer", "responses.jsonl"), Response)
-    with open_grader(work.recipe) as grader:
+    with open_grader(work.recipe, stage=work.stage) as grader:
         found = find_difficult(examples, responses, work.recipe.difficulty, grader)
         usage = billed(grader.usage)
     write_jsonl(work.stage.file("difficulty.jsonl"), found)
@@ -232,7 +232,7 @@ def _diagnose(work: Work) -> None:
 def write_diagnoses(work: Work, items: Sequence[tuple[Example, Response]], options: DiagnosisOptions) -> None:
     """What the teacher finds missing in these answers, as files of the stage, which is done with it."""
     taxonomy = taxonomy_of(work)
-    with open_teacher(work.recipe) as teacher:
+    with open_teacher(work.recipe, work.stage) as teacher:
         made = diagnose(teacher, open_prompts(work.recipe), taxonomy, items, options)
         usage = asdict(teacher.usage)
     nothing_owed(work, made.owed)

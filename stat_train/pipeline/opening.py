@@ -12,7 +12,7 @@ from stat_train.difficulty.options import DifficultyOptions
 from stat_train.grading.grader import Grader
 from stat_train.grading.judge import TeacherJudge
 from stat_train.recipe import Recipe
-from stat_train.run import content_hash
+from stat_train.run import Stage, content_hash
 from stat_train.student.fingerprint import fingerprint_here
 from stat_train.student.options import StudentOptions
 from stat_train.teacher.client import Teacher
@@ -53,16 +53,22 @@ def teacher_options(recipe: Recipe) -> TeacherOptions:
     return options.model_copy(update={"name": f"{TUTOR}-{content[:8]}", "structured": "json_schema"})
 
 
-def open_teacher(recipe: Recipe, beside: Teacher | None = None) -> Teacher:
-    """The recipe's teacher, `beside` another of it; the embedded tutor answers in process."""
+def open_teacher(
+    recipe: Recipe, stage: Stage | None = None, *, beside: Teacher | None = None, role: str = ""
+) -> Teacher:
+    """The recipe's teacher; the embedded tutor answers in process.
+
+    Asked for a `stage`, whose answers in each `role` are counted over all its attempts; `beside` another.
+    """
     options = teacher_options(recipe)
     run = str(recipe.folder.resolve())
+    payer = content_hash([str(stage.path.resolve()), role])[:16] if stage else ""
     if not options.is_tutor:
-        return Teacher(options, teacher_cache(), run=run, beside=beside)
+        return Teacher(options, teacher_cache(), run=run, beside=beside, payer=payer)
     from stat_train.tutor.server import tutor_app
 
     app = tutor_app(recipe.tutor.faults if recipe.tutor else None)
-    return Teacher(options, teacher_cache(), app, run, beside)
+    return Teacher(options, teacher_cache(), app, run, beside, payer)
 
 
 def student_options(recipe: Recipe) -> StudentOptions:
@@ -73,12 +79,17 @@ def student_options(recipe: Recipe) -> StudentOptions:
     return recipe.student.model_copy(update={"template": template})
 
 
-def open_grader(recipe: Recipe, name: str = "", beside: Teacher | None = None) -> Grader:
+def open_grader(
+    recipe: Recipe, name: str = "", *, stage: Stage | None = None, beside: Teacher | None = None
+) -> Grader:
     """The one judge of answers: gold, votes and evaluation; or another by `name`. `judge` is the recipe's
-    teacher, `beside` one that is open already."""
+    teacher, asked for a `stage`, `beside` one that is open already."""
     if (name or recipe.grader) != JUDGE:
         return Grader(name or recipe.grader)
-    return Grader(JUDGE, judge=TeacherJudge(open_teacher(recipe, beside), open_prompts(recipe)))
+    return Grader(
+        JUDGE,
+        judge=TeacherJudge(open_teacher(recipe, stage, beside=beside, role=JUDGE), open_prompts(recipe)),
+    )
 
 
 def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:

@@ -96,7 +96,7 @@ def _answer(kind: Kind, work: Work) -> None:
     prompts = [prompt.fitted(fits) for prompt in _prompts(kind, work)]
     questions = [prompt.question for prompt in prompts]
     shots = {prompt.question.id: prompt.shots for prompt in prompts}
-    with open_grader(recipe) as grader:
+    with open_grader(recipe, stage=work.stage) as grader:
         counts = write_answers(student, questions, sampling, grader, work.stage, shots)
         usage = billed(grader.usage)
     write_jsonl(

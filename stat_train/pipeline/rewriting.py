@@ -84,7 +84,10 @@ def ask_for_rewrites(
 
 def _rewrite(arm: Method, work: Work) -> None:
     recipe, drawn = work.recipe, _questions(arm, work)
-    with open_teacher(recipe) as teacher, open_grader(recipe, beside=teacher) as grader:
+    with (
+        open_teacher(recipe, work.stage) as teacher,
+        open_grader(recipe, stage=work.stage, beside=teacher) as grader,
+    ):
         examples = _drawn(drawn, work)
         made = rewrite(teacher, open_prompts(recipe), grader, examples, _options(recipe, arm))
         usage = billed(teacher.usage, grader.usage)

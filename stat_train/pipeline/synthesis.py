@@ -120,7 +120,10 @@ def requests_of(arm: Method, work: Work) -> tuple[dict[Group, int], int, More]:
 def _synthesize(arm: Method, work: Work) -> None:
     recipe = work.recipe
     wanted, questions, more = requests_of(arm, work)
-    with open_teacher(recipe) as teacher, open_grader(recipe, beside=teacher) as grader:
+    with (
+        open_teacher(recipe, work.stage) as teacher,
+        open_grader(recipe, stage=work.stage, beside=teacher) as grader,
+    ):
         by = Synthesizer(
             teacher,
             open_prompts(recipe),

@@ -154,11 +154,7 @@ class Batches:
             if isinstance(outcome, TransportError) and outcome.maybe_billed
         ]
         spent = Reservation(sum(cost.tokens for cost in costs), sum(cost.usd for cost in costs))
-        options = self.rows.options
-        entries = [
-            Entry(key, options.logical_name, options.model, known[key].task, reply)
-            for key, reply in replies.items()
-        ]
+        entries = [self.rows.entry(key, known[key].task, reply) for key, reply in replies.items()]
         await self._finish(record, entries, spent)
         if not found:
             if state.status == "failed":

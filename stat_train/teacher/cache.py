@@ -21,6 +21,8 @@ CREATE TABLE IF NOT EXISTS replies (
     key BLOB PRIMARY KEY, name TEXT NOT NULL, model TEXT NOT NULL, task TEXT NOT NULL,
     content TEXT NOT NULL, finish_reason TEXT NOT NULL,
     prompt_tokens INTEGER NOT NULL, completion_tokens INTEGER NOT NULL, created REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS purchases (key BLOB PRIMARY KEY, payer TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS purchases_by_payer ON purchases (payer);
 CREATE TABLE IF NOT EXISTS leases (key BLOB PRIMARY KEY, owner TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS spending (run TEXT PRIMARY KEY, tokens INTEGER NOT NULL, usd REAL NOT NULL);
 """
@@ -91,7 +93,8 @@ class Cache:
         with _usable(self.path):
             for part in _parts(keys):
                 rows = self._db.execute(
-                    "SELECT key, content, finish_reason, prompt_tokens, completion_tokens FROM replies"
+                    "SELECT key, content, finish_reason, prompt_tokens, completion_tokens,"
+                    " coalesce(payer, '') FROM replies LEFT JOIN purchases USING (key)"
                     f" WHERE key IN ({_marks(part)})",
                     part,
                 )
@@ -136,6 +139,16 @@ class Cache:
             row = self._db.execute("SELECT tokens, usd FROM spending WHERE run = ?", (run,)).fetchone()
         return (int(row[0]), float(row[1])) if row else (0, 0.0)
 
+    def bought(self, payer: str) -> tuple[int, int, int]:
+        """Replies that were bought for `payer`, their prompt tokens and their completion tokens."""
+        with _usable(self.path):
+            row = self._db.execute(
+                "SELECT count(*), coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0)"
+                " FROM purchases JOIN replies USING (key) WHERE payer = ?",
+                (payer,),
+            ).fetchone()
+        return int(row[0]), int(row[1]), int(row[2])
+
     def stats(self) -> list[CacheStats]:
         with _usable(self.path):
             rows = self._db.execute(
@@ -164,6 +177,7 @@ class Cache:
                 " AND model = coalesce(nullif(?, ''), model)",
                 (time.time() - older_than_days * 86400, task, model),
             ).rowcount
+            self._db.execute("DELETE FROM purchases WHERE key NOT IN (SELECT key FROM replies)")
         with _usable(self.path):
             self._db.execute("VACUUM")
         return deleted
@@ -238,6 +252,10 @@ def insert(database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
             for e in entries
         ],
     )  # fmt: skip
+    database.executemany(
+        "INSERT OR IGNORE INTO purchases VALUES (?, ?)",
+        [(e.key, e.reply.payer) for e in entries if e.reply.payer],
+    )
     database.executemany("DELETE FROM leases WHERE key = ?", [(e.key,) for e in entries])
 
 

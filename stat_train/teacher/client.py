@@ -36,6 +36,8 @@ class Teacher:
     every URL (the embedded tutor). `run` names whose budget is spent: all teachers with the same
     `cache` and `run` share one, over restarts; with "" the budget holds for this object. `beside` is another
     teacher of the same options, whose pace, and whose model where it is loaded here, this one shares.
+    `payer` names what answers are bought for (a stage): `usage` then counts all that were ever bought for it,
+    over restarts; with "" those that this object bought.
     UserError: an unusable cache or price table, a missing key, a budget in USD without a price.
     """
 
@@ -46,11 +48,12 @@ class Teacher:
         app: Any = None,
         run: str = "",
         beside: "Teacher | None" = None,
+        payer: str = "",
     ) -> None:
         if app is None and options.is_tutor:
             raise UserError('teacher.endpoint: "tutor" answers in process only; name a URL, or pass its app')
         self.options = options
-        self._app, self._run = app, run
+        self._app, self._run, self._payer = app, run, payer
         self._price = read_price(options.model, options.prices, batch=options.mode == "batch")
         self._cache = Cache(cache)
         self._budget = Budget(options, self._price, self._cache.spent(run) if run else (0, 0.0))
@@ -74,10 +77,15 @@ class Teacher:
 
     @property
     def usage(self) -> Usage:
-        """What this object has asked so far."""
+        """What was asked so far."""
         tally = self._tally
-        usd = self._price.usd(tally.prompt_tokens, tally.completion_tokens) if self._price else None
-        return Usage(tally.requests, tally.cached, tally.prompt_tokens, tally.completion_tokens, usd)
+        asked, prompt, completion = (
+            self._cache.bought(self._payer)
+            if self._payer
+            else (tally.requests, tally.prompt_tokens, tally.completion_tokens)
+        )
+        usd = self._price.usd(prompt, completion) if self._price else None
+        return Usage(asked, tally.cached, prompt, completion, usd)
 
     def ask(
         self, requests: Iterable[TeacherRequest], label: str = "asking the teacher"
@@ -129,7 +137,7 @@ class Teacher:
         if self._run:
             self._budget.catch_up(self._cache.spent(self._run))
         commits = Commits(self._cache, self._budget, self._run)
-        rows = Rows(self.options, requests, commits, bar, self._tally)
+        rows = Rows(self.options, requests, commits, bar, self._tally, self._payer)
         try:
             if self.options.mode == "batch":
                 await self._ask_by_batches(rows, label)

@@ -37,12 +37,13 @@ class TeacherRequest:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer as the endpoint gave it, valid or not: the row of the cache."""
+    """One answer as the endpoint gave it, valid or not: the row of the cache. `payer`: see `Teacher`."""
 
     content: str
     finish_reason: str
     prompt_tokens: int
     completion_tokens: int
+    payer: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import Literal
@@ -118,9 +118,11 @@ class Row:
 
 @dataclass(slots=True)
 class Tally:
-    """Replies that were sent for, those that were cached, and the tokens of the former."""
+    """Replies that were sent for, those that were cached, and the tokens of the former; `own` were in the
+    cache as well, bought by the same payer before."""
 
     requests: int = 0
+    own: int = 0
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -139,8 +141,9 @@ class Rows:
         commits: Commits,
         bar: Bar,
         tally: Tally,
+        payer: str = "",
     ) -> None:
-        self.options, self.commits = options, commits
+        self.options, self.commits, self._payer = options, commits, payer
         self._bar, self._tally = bar, tally
         self._requests = enumerate(requests)
         self._results: list[TeacherResult | None] = []
@@ -159,7 +162,7 @@ class Rows:
     @property
     def proven(self) -> bool:
         """Whether this teacher has ever answered: replies came, or are in the cache."""
-        return bool(self._tally.requests or self._tally.cached)
+        return bool(self._tally.requests or self._tally.cached or self._tally.own)
 
     async def refill(self, least: int) -> bool:
         """Looks up rows until `least` are ready or no more can be; False where no row is left to ask.
@@ -181,7 +184,7 @@ class Rows:
         """Replies to rows that were ready: counted, committed, then judged."""
         for row, reply in replies:
             self._count(row, reply)
-        await self.commits.put([self.entry(row, reply) for row, reply in replies])
+        await self.commits.put([self.entry(row.key, row.request.task, reply) for row, reply in replies])
         for row, reply in replies:
             self._judge(row, reply)
         self.show()
@@ -210,8 +213,10 @@ class Rows:
         self._finish(row, status, reason, refused=refused)
         self.show()
 
-    def entry(self, row: Row, reply: Reply) -> Entry:
-        return Entry(row.key, self.options.logical_name, self.options.model, row.request.task, reply)
+    def entry(self, key: bytes, task: str, reply: Reply) -> Entry:
+        """The reply as it is committed, paid by us."""
+        paid = replace(reply, payer=self._payer)
+        return Entry(key, self.options.logical_name, self.options.model, task, paid)
 
     def show(self) -> None:
         if self._finished:
@@ -268,7 +273,10 @@ class Rows:
     def _judge_cached(self, row: Row, replies: dict[bytes, Reply]) -> bool:
         if (reply := replies.get(row.key)) is None:
             return False
-        self._tally.cached += 1
+        if self._payer and reply.payer == self._payer:
+            self._tally.own += 1
+        else:
+            self._tally.cached += 1
         self._judge(row, reply)
         return True
 
