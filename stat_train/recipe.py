@@ -176,12 +176,13 @@ def trained_by(arm: str) -> str:
 class Recipe(Options):
     """What a run does. Exactly one of `data` (a user's files) and `tutor` (the embedded domain) is given.
 
-    `seed` reaches every section that has a seed of its own and does not set it. `arms` are trained and
-    scored beside the start; each is given as many pairs, or tokens (`selection`).
+    `seed` reaches the sections `tutor`, `sampling`, `sft`, `grpo` and `evaluation.sampling` where they set
+    none; `audit` and `tutor.faults` have their own. `arms` are trained and scored beside the start; each is
+    given as many pairs, or tokens (`selection`).
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, strict=True)
     run_dir: Path | None = Field(None, description="default: runs/<name> where the command is given")
     prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
     data: DataOptions | None = None

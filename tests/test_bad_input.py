@@ -119,6 +119,7 @@ def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[
         ("sft.epochs=few", ("command line: sft.epochs", "'few'")),
         ("sft.epochs", ("command line", "write key=value")),
         ("sft=[1", ("command line: sft", "quote it")),
+        ("seed=7.0", ("command line: seed", "valid integer")),
         ("name=2024-13-45", ("command line: name", "quote it")),
         ("benchmarks={tasks: [amc23], arms: []}", ("command line: benchmarks.arms", "at least 1 item")),
         ("name.first=x", ("command line: name.first", "'mine' and has no keys")),

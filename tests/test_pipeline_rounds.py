@@ -119,7 +119,7 @@ def test_the_rounds_sets_hold_as_many_pairs_and_the_arm_at_once_as_many_as_both(
 
 def test_results_compare_rounds_and_hold_what_the_profile_lost(two) -> None:
     recipe, stages = two
-    results = json.loads((recipe.folder / "results.json").read_text())
+    results = json.loads(stages["report"].file("results.json").read_text())
     arms = ["start", "stat-sel", "stat-sel-round-2", "stat-sel-at-once"]
     assert list(results["arms"]) == arms
     compared = {(pair["arm"], pair["against"]) for pair in results["paired"]}
@@ -180,12 +180,14 @@ def test_killed_in_its_second_training_a_run_ends_as_if_it_had_not_been(
 def test_from_the_start_a_round_trains_on_the_sets_of_all(two, tiny: Path) -> None:
     recipe, stages = two
     union = smoke_recipe(tiny, recipe.folder, "rounds={n: 2, replay: 0, train_from: start}")
-    again = run_recipe(union, "sft stat-sel-round-2")
+    again = run_recipe(union)
     assert again["profile round-2"].path == stages["profile round-2"].path
     assert trained_from(again["sft stat-sel-round-2"]) == fingerprint(tiny)
     both = rows_of(again["select stat-sel-round-2"])
     assert both[:8] == rows_of(stages["select stat-sel"])
     assert len({row.id for row in both}) == 16
+    [second] = json.loads(again["report"].file("results.json").read_text())["rounds"]
+    assert (second["pairs"], second["from_start"]) == (8, True)
 
 
 def test_a_control_draws_others_in_its_second_round(tiny: Path, two) -> None:

@@ -44,7 +44,7 @@ def rounds_of(work: Work) -> Iterator[Round]:
             arm=arm,
             against=against,
             from_start=rounds.train_from == "start",
-            pairs=len(rows),
+            pairs=len(ours),
             replayed=replayed.total(),
             changes=changes,
         )

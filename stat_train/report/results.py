@@ -106,8 +106,8 @@ class Round(Part):
     """A later round: what changed in the profile since the round before, and what was trained on.
 
     `arm` is its training, `against` that of the round before; `from_start` says that it began at the start
-    and not at `against`. `replayed` of its `pairs` are for forgotten skills. `changes` start with the most
-    improved.
+    and not at `against`. `replayed` of its new `pairs` are for forgotten skills. `changes` start with the
+    most improved.
     """
 
     number: int = Field(ge=2)

@@ -94,7 +94,7 @@ def round_headline(its: Round) -> str:
         return f"{told}none came back by replay"
     named = listing([f"{change_name(change)} {change.replayed}" for change in back[:NAMED]])
     more = f", and {len(back) - NAMED} more skills" if len(back) > NAMED else ""
-    return f"{told}{its.replayed} of {its.pairs} pairs are replay ({named}{more})"
+    return f"{told}{its.replayed} of {its.pairs} new pairs are replay ({named}{more})"
 
 
 def _counted(changes: Sequence[ProfileChange]) -> str:
