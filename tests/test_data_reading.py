@@ -60,10 +60,15 @@ def test_an_empty_column_name_leaves_the_field_empty(tmp_path: Path) -> None:
 
 def test_long_numbers_are_kept_to_the_digit(tmp_path: Path) -> None:
     file = tmp_path / "d.jsonl"
+    tiny = "0.00000000000000001e-99999999999999999999"
     rows = [
         ("36893488147419103232", "26588814358957503287787", "12345678901234567"),
         ("36893488147419103233", "3.14159265358979323846", "0.1000000000000000055"),
-        ("3", "0.25", "[18446744073709551616, 1e3]"),
+        (
+            "3",
+            "0.25",
+            f"[18446744073709551616, 1e3, 18446744073709551615, {tiny}]",
+        ),
     ]
     lines = (f'{{"id": {id}, "question": "q{id}", "answer": {gold}, "n": {n}}}' for id, gold, n in rows)
     file.write_text("\n".join(lines))
@@ -73,7 +78,7 @@ def test_long_numbers_are_kept_to_the_digit(tmp_path: Path) -> None:
     assert [e.meta["n"] for e in read] == [
         12345678901234567,
         "0.1000000000000000055",
-        ["18446744073709551616", 1000.0],
+        ["18446744073709551616", 1000.0, 18446744073709551615, tiny],
     ]
     write_examples(tmp_path / "again.jsonl", read)
     assert read_examples(tmp_path / "again.jsonl") == read

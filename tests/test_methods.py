@@ -9,7 +9,7 @@ from stat_train.errors import UserError
 from stat_train.methods.controls import balanced, hard, random_set
 from stat_train.methods.drawing import allocate
 from stat_train.methods.options import StatSelOptions
-from stat_train.methods.stat_sel import stat_sel
+from stat_train.methods.stat_sel import Source, stat_sel
 from stat_train.methods.training_set import TrainingSet
 
 
@@ -98,6 +98,9 @@ def test_a_skill_with_nothing_to_draw_is_named_and_one_with_little_keeps_its_wei
     pool = rows("add", 50, "add") + rows("rare", 2, "rare")
     questions = [Example(f"v{skill}", "?", skills=(skill,)) for skill in ("add", "lost", "rare")]
     missing = {question.id: list(question.skills) for question in questions}
+    small = stat_sel(missing, questions, pool, StatSelOptions(k=5), size=4)
+    assert small.counts()["per_skill"] == {"add": 2, "rare": 2}
+    assert not any("they repeat" in note for note in small.notes)
     for size in (None, 15, 40):
         made = stat_sel(missing, questions, pool, StatSelOptions(k=5), size=size)
         share = (size or 15) // 2
@@ -107,6 +110,24 @@ def test_a_skill_with_nothing_to_draw_is_named_and_one_with_little_keeps_its_wei
             "goes to the others",
             "skill 'rare' and its neighbours have fewer than 5 questions in the pool: they repeat",
         )
+
+
+def test_a_skill_that_one_of_many_questions_can_fill_costs_no_round_of_all(monkeypatch) -> None:
+    pool = rows("add", 500, "add")
+    questions = [Example(f"v{n}", "?", skills=("add",) if n % 10 else ("new",)) for n in range(200)]
+    questions[0] = Example("v0", "?", skills=("new", "add"))
+    missing = {question.id: [question.skills[0]] for question in questions}
+    hands = Counter()
+    hand = Source.hand
+
+    def counted(source, question, skill):
+        hands[skill] += 1
+        return hand(source, question, skill)
+
+    monkeypatch.setattr(Source, "hand", counted)
+    made = stat_sel(missing, questions, pool, StatSelOptions(k=5))
+    assert made.counts()["per_skill"] == {"add": 900, "new": 100}
+    assert hands == {"add": 180, "new": 20 + 19}
 
 
 def test_equal_names_of_two_subjects_are_kept_apart() -> None:

@@ -170,6 +170,18 @@ def test_an_edited_grader_of_the_users_own_judges_anew(tmp_path: Path, monkeypat
     judging = {title for title in keys[0] if keys[0][title] is not None}
     assert judging == {"data", "difficulty", *(t for t in keys[0] if t.startswith("evaluate"))}
     assert all(keys[0][title] != keys[1][title] for title in judging)
+    if "." in module:
+        monkeypatch.syspath_prepend(tmp_path)  # found there too, and the same code
+        assert {step.title: step.files.get("grader") for step in all_steps(recipe)} == keys[1]
+
+
+def test_rules_that_read_otherwise_judge_anew(monkeypatch) -> None:
+    recipe = read_recipe(SMOKE)
+    before = {step.title: step.files.get("grader") for step in all_steps(recipe)}
+    monkeypatch.setattr("stat_train.pipeline.opening.RULES_VERSION", 99)
+    after = {step.title: step.files.get("grader") for step in all_steps(recipe)}
+    changed = {title for title in before if before[title] != after[title]}
+    assert {"difficulty", "evaluate start-test", "evaluate random-test"} <= changed
 
 
 def test_other_weights_in_a_folder_of_the_users_home_are_another_model(tmp_path: Path, monkeypatch) -> None:

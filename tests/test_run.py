@@ -123,6 +123,21 @@ def test_of_a_harmed_folder_nothing_stays(tmp_path: Path) -> None:
     assert not again.file("model").exists()
 
 
+def test_a_harmed_folder_that_is_a_link_is_let_go_and_not_what_it_points_to(tmp_path: Path) -> None:
+    stage = make(tmp_path)
+    stage.begin()
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "disk" / "weights").write_text("1")
+    stage.file("model").symlink_to(tmp_path / "disk")
+    stage.finish(["model"])
+    (tmp_path / "disk" / "weights").write_text("2, another")
+    again = make(tmp_path)
+    assert not again.done
+    again.begin()
+    assert not again.file("model").is_symlink()
+    assert (tmp_path / "disk" / "weights").exists()
+
+
 def test_a_second_process_is_refused_and_told_who_writes(tmp_path: Path) -> None:
     second = f"""
 from pathlib import Path

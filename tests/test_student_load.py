@@ -99,6 +99,22 @@ def adapter(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_an_adapter_without_safetensors_says_so(tiny: Path, adapter: Path, tmp_path: Path) -> None:
+    mine = Path(shutil.copytree(adapter, tmp_path / "mine"))
+    (mine / "adapter_model.safetensors").rename(mine / "adapter_model.bin")
+    with pytest.raises(UserError, match=r"no adapter_model\.safetensors; save the adapter as safetensors"):
+        adapted_student(tiny, mine, tmp_path / "cache")
+
+
+def test_an_adapter_that_cannot_be_merged_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    lora = LoraConfig(r=2, target_modules="all-linear", lora_bias=True)
+    get_peft_model(load_model(tiny, "float32"), lora).save_pretrained(tmp_path / "biased")
+    with pytest.raises(UserError, match=r"does not fit .*Impossible to merge"):
+        adapted_student(tiny, tmp_path / "biased", tmp_path / "cache")
+
+
 @pytest.mark.parametrize("fault", ["other names", "fewer layers", "a pointer", "no kind"])
 def test_an_adapter_of_another_model_is_not_merged_as_nothing(
     tiny: Path, adapter: Path, tmp_path: Path, fault: str

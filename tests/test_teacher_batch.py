@@ -17,6 +17,7 @@ from test_teacher_faults import question, request
 
 from stat_train.errors import Interrupted, Unfinished, UserError
 from stat_train.teacher import batch_api
+from stat_train.teacher.batch_api import BatchApi
 from stat_train.teacher.cache import Cache
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TeacherOptions
@@ -240,7 +241,7 @@ def test_a_batch_of_other_rows_too_is_collected_whole(ask):
     assert server.sizes == [8, 2]
 
 
-def test_two_runs_that_wait_for_one_batch_send_no_other(ask, tmp_path: Path):
+def test_two_runs_that_wait_for_one_batch_send_no_other(ask, tmp_path: Path, monkeypatch):
     server = BatchServer(solve, paused=True)
     _interrupt_once_sent(server)
     with pytest.raises(Unfinished):
@@ -251,16 +252,40 @@ def test_two_runs_that_wait_for_one_batch_send_no_other(ask, tmp_path: Path):
         with Teacher(options(), tmp_path / "c", app=server, run=run) as teacher:
             found[run] = answers(teacher.ask([request(row) for row in rows], label=run))
 
+    look, looking = BatchApi.state, set[int]()
+
+    async def seen(api, *given):
+        looking.add(id(api))
+        return await look(api, *given)
+
+    monkeypatch.setattr(BatchApi, "state", seen)
     runs = [threading.Thread(target=collect, args=(str(rows), rows)) for rows in (range(2), range(2, 4))]
     for thread in runs:
         thread.start()
-    while server.calls.count("GET /batches/batch_0") < 12 and all(map(threading.Thread.is_alive, runs)):
-        time.sleep(0.01)  # until both have looked
+    while len(looking) < 2 and all(map(threading.Thread.is_alive, runs)):
+        time.sleep(0.01)
     server.paused = False
     for thread in runs:
         thread.join()
     assert found == {"range(0, 2)": ["0", "1"], "range(2, 4)": ["2", "3"]}
     assert server.sizes == [4]
+
+
+def test_a_batch_is_billed_to_who_sent_it_whoever_collects_it(tmp_path: Path):
+    server = BatchServer(solve, paused=True)
+    _interrupt_once_sent(server)
+
+    def ask(rows: range, payer: str):
+        with Teacher(options(), tmp_path / "c", app=server, payer=payer) as teacher:
+            teacher.ask([request(row) for row in rows])
+            return teacher.usage.requests, teacher.usage.cached
+
+    with pytest.raises(Unfinished):
+        ask(range(8), "sender")
+    server.paused = False
+    assert ask(range(2), "collector") == (0, 2)
+    assert ask(range(8), "sender") == (8, 0)
+    assert server.sizes == [8]
 
 
 @pytest.mark.parametrize("gone", ["batch", "file"])

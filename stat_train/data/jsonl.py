@@ -4,7 +4,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -102,11 +102,14 @@ def _exact(line: bytes) -> dict[str, Any]:
 
 
 def _whole(text: str) -> int | str:
-    return int(text) if len(text) <= 20 and -(2**63) <= int(text) < 2**63 else text
+    return int(text) if len(text) <= 20 and -(2**63) <= int(text) < 2**64 else text
 
 
 def _decimal(text: str) -> float | str:
-    return value if Decimal(repr(value := float(text))) == Decimal(text) else text
+    try:
+        return value if Decimal(repr(value := float(text))) == Decimal(text) else text
+    except InvalidOperation:  # an exponent of more digits than there are decimals
+        return text
 
 
 def _end_of_last_line(file: BinaryIO, end: int) -> int:

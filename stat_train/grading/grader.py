@@ -20,6 +20,8 @@ from stat_train.teacher.request import Usage
 
 IN_PROCESS: dict[str, ModuleType] = {"numeric": numeric, "exact": exact, "choice": choice}
 RULES: dict[str, ModuleType] = {"math": math, **IN_PROCESS, "code": code}
+RULES_VERSION = 2
+"""To be raised where a rule reads an answer otherwise: what was judged by the old ones is judged anew."""
 NAMES = (*RULES, "judge")
 USERS_FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*")
 LARGEST_CACHE = 200_000

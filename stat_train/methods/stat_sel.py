@@ -33,9 +33,9 @@ def stat_sel(
     """Draw `options.k` pool questions for each (difficult question, missing skill).
 
     `missing` maps a difficult question's id to the skills its response failed to apply; `questions`
-    hold those ids, labelled; `pool` is labelled. A skill weighs as often as it is missing: whole rounds of
-    draws are made until each skill has its share of `size` (none: k for each pair), then thinned to it,
-    repeats first.
+    hold those ids, labelled; `pool` is labelled. A skill weighs as often as it is missing: rounds of draws
+    are made until each skill has its share of `size` (none: k for each pair), then thinned to it, repeats
+    first.
 
     One pair never holds a question twice in one round. `draw="shared"` takes the questions of
     Skill-Map[skill] in the order of how alike their labels are to the difficult question's and the skill
@@ -63,22 +63,21 @@ def stat_sel(
     source = Source(pool, options, [seed, 1], parents or {})
     source.drawer.count(pool, drawn_before or {})
     times = Counter((question.subject, skill) for question, skill in pairs)
-
-    def one_round() -> list[Draw]:
-        return [draw for question, skill in pairs for draw in source.hand(question, skill)]
-
-    drawn = one_round()
+    hands = [source.hand(question, skill) for question, skill in pairs]
+    drawn = [draw for hand in hands for draw in hand]
     if not drawn:
         raise UserError("no question of the pool is labelled with a missing skill or a neighbour of one")
     first = Counter(map(_skill_of, drawn))
     total = options.k * len(pairs) if size is None else size
     places = allocate({skill: times[skill] for skill in first}, total)
+    able = [pair for pair, hand in zip(pairs, hands, strict=True) if hand]
     found = Counter(first)
-    while any(found[skill] < n for skill, n in places.items()):
-        more = one_round()
+    while short := {skill for skill, n in places.items() if found[skill] < n}:
+        waiting = [(its, skill) for its, skill in able if (its.subject, skill) in short]
+        more = [draw for question, skill in waiting for draw in source.hand(question, skill)]
         drawn += more
         found.update(map(_skill_of, more))
-    notes = [*source.notes(), *_shortage(times, first, options.k)]
+    notes = [*source.notes(), *_shortage(times, first, places, options.k)]
     return training_set(method, _thin(drawn, places), notes)
 
 
@@ -154,15 +153,17 @@ def _skill_of(draw: Draw) -> Skill:
     return draw[1]["subject"], draw[1]["skill"]
 
 
-def _shortage(times: Mapping[Skill, int], drawn: Mapping[Skill, int], k: int) -> list[str]:
-    """One line for each skill whose neighbours could not fill its k questions either."""
+def _shortage(
+    times: Mapping[Skill, int], drawn: Mapping[Skill, int], places: Mapping[Skill, int], k: int
+) -> list[str]:
+    """One line for each skill whose neighbours could not fill its k questions either, where it matters."""
     return [
         f"skill {skill[1]!r} and its neighbours have fewer than {k} questions in the pool: they repeat"
         if drawn.get(skill)
         else f"skill {skill[1]!r} (missing {n} times) has no question in the pool and no neighbour there: "
         "its share goes to the others"
         for skill, n in sorted(times.items())
-        if drawn.get(skill, 0) < k * n
+        if drawn.get(skill, 0) < min(k * n, places.get(skill, 1))
     ]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from stat_train.assets import asset
 from stat_train.difficulty.options import DifficultyOptions
-from stat_train.grading.grader import Grader
+from stat_train.grading.grader import RULES, RULES_VERSION, Grader
 from stat_train.grading.judge import TeacherJudge
 from stat_train.recipe import Recipe
 from stat_train.run import Stage, content_hash
@@ -93,17 +93,19 @@ def open_grader(
 
 
 def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:
-    """A hash of the code of a user's `module:function`, or of the judge and its prompt, so that an edited
-    grader judges anew; of the recipe's grader, or of another by `name`."""
+    """A hash of the code of a user's `module:function`, or of the judge and its prompt, or which rules a
+    grader goes by, so that another judges anew; of the recipe's grader, or of another by `name`."""
     grader = name or recipe.grader
     if grader == JUDGE:
         asked = {"teacher": teacher_options(recipe).identity(), **template_hashes(recipe, JUDGE)}
         return {"grader": content_hash(asked)}
+    if grader in RULES:
+        return {"grader": f"{grader}-{RULES_VERSION}"}
     module, colon, _ = grader.partition(":")
     spec = PathFinder.find_spec(module.partition(".")[0], [*sys.path, os.getcwd()]) if colon else None
     if spec is None:
         return {}
-    folders = map(Path, spec.submodule_search_locations or ())
+    folders = {Path(folder).resolve() for folder in spec.submodule_search_locations or ()}
     code = sorted(path for folder in folders for path in folder.rglob("*.py"))
     if not code and spec.origin:
         code = [Path(spec.origin)]

@@ -91,7 +91,7 @@ class Stage:
             outputs = {}
         self.file(MANIFEST).unlink()
         for top in {name.partition("/")[0] for name in outputs}:
-            if self.file(top).is_dir():
+            if self.file(top).is_dir() and not self.file(top).is_symlink():
                 shutil.rmtree(self.file(top))
             else:
                 self.file(top).unlink(missing_ok=True)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from peft import PeftModel
 
 DTYPE = "bfloat16"
+WEIGHTS = "adapter_model.safetensors"
 
 
 def adapted_student(base: Path, adapter: Path, cache: Path | None = None) -> Path:
@@ -23,6 +24,8 @@ def adapted_student(base: Path, adapter: Path, cache: Path | None = None) -> Pat
     """
     if not (adapter / "adapter_config.json").is_file():
         raise UserError(f"student.adapter {adapter}: no adapter_config.json; give a folder that PEFT wrote")
+    if not (adapter / WEIGHTS).is_file():
+        raise UserError(f"student.adapter {adapter}: no {WEIGHTS}; save the adapter as safetensors")
     root = cache_folder(cache)
     folder = root / f"adapted-{fingerprint(base)[:12]}-{fingerprint(adapter)[:12]}"
     if folder.is_dir():
@@ -55,15 +58,16 @@ def merge_adapter(base: Path, adapter: Path, out: Path, dtype: str = DTYPE) -> N
             warnings.filterwarnings("ignore", "Found missing adapter keys")  # told below
             adapted = PeftModel.from_pretrained(model, str(adapter))
         stray = _lora_weights(adapted, adapter)
+        merged = None if stray else adapted.merge_and_unload()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"student.adapter {adapter}: does not fit {base} ({reason})") from error
-    if stray:
+    if merged is None:
         raise UserError(
             f"student.adapter {adapter}: does not fit {base} ({len(stray)} weights are in one alone, "
             f"such as {min(stray)}); name the model that it was trained on"
         )
-    save_model(adapted.merge_and_unload(), load_tokenizer(base), out, dtype)
+    save_model(merged, load_tokenizer(base), out, dtype)
 
 
 def _lora_weights(adapted: "PeftModel", adapter: Path) -> set[str]:
@@ -71,7 +75,7 @@ def _lora_weights(adapted: "PeftModel", adapter: Path) -> set[str]:
     from peft import get_peft_model_state_dict
     from safetensors import safe_open
 
-    with safe_open(adapter / "adapter_model.safetensors", "pt") as file:
+    with safe_open(adapter / WEIGHTS, "pt") as file:
         given = set(file.keys())
     wanted = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     return {name for name in given ^ wanted if "lora_" in name}
@@ -83,9 +87,9 @@ def copy_adapter(trained: Path, out: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     out.mkdir(parents=True)
-    weights = load_file(trained / "adapter_model.safetensors")
+    weights = load_file(trained / WEIGHTS)
     halved = {name: tensor.to(torch.bfloat16) for name, tensor in weights.items()}
-    save_file(halved, out / "adapter_model.safetensors", metadata={"format": "pt"})
+    save_file(halved, out / WEIGHTS, metadata={"format": "pt"})
     config = json.loads((trained / "adapter_config.json").read_text())
     config["base_model_name_or_path"] = None
     if not isinstance(config["target_modules"], str):  # a set: its order differs each time

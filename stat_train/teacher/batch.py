@@ -54,6 +54,7 @@ class Batches:
             unsent = {row.key: row for row in self.rows.ready}
             self.rows.ready.clear()
             sent: dict[bytes, Row] = {}
+            mine: set[bytes] = set()
             batches = await self._under_way(unsent)
             for record in batches:
                 sent |= {key: unsent.pop(key) for key in await self._keys(record, unsent)}
@@ -68,12 +69,14 @@ class Batches:
                     batches.append(record)
                 for row in rows:
                     sent[row.key] = unsent.pop(row.key)
+                    mine.add(row.key)
                 self.rows.ready.extend(unsent.values())
             outcomes: dict[bytes, Outcome] = {}
             for record in batches:
                 outcomes |= await self._collect(record)
-            for key in await self.rows.commits.get([key for key in sent if key not in outcomes]):
-                self.rows.look_up_again(sent.pop(key))  # collected by another process
+            elsewhere = [key for key in sent if key not in outcomes or key not in mine]
+            for key in await self.rows.commits.get(elsewhere):
+                self.rows.look_up_again(sent.pop(key))  # sent, or collected, by another process
             await self._judge(sent, outcomes, used)
 
     async def _under_way(self, leased: dict[bytes, Row]) -> list[BatchRecord]:
@@ -118,7 +121,7 @@ class Batches:
             BatchRow(row.key, row.request.task, bound) for row, bound in zip(rows, bounds, strict=False)
         ]
         call = self.rows.commits.call
-        record = await call(self.records.begin, described, held, self.run)
+        record = await call(self.records.begin, described, held, self.run, self.rows.payer)
         self._held.add(record.token)
         try:
             file = await self.api.upload(b"".join(lines))

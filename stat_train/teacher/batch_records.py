@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from stat_train.teacher.budget import Reservation
-from stat_train.teacher.cache import Cache, Entry, book, insert
+from stat_train.teacher.cache import Cache, Entry, book, buy, insert
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
@@ -53,8 +53,8 @@ class BatchRecords:
             for statement in filter(str.strip, _SCHEMA.split(";")):
                 database.execute(statement)
 
-    def begin(self, rows: Sequence[BatchRow], held: Reservation, run: str) -> BatchRecord:
-        """Notes, before anything is sent, a batch that is about to be."""
+    def begin(self, rows: Sequence[BatchRow], held: Reservation, run: str, payer: str = "") -> BatchRecord:
+        """Notes, before anything is sent, a batch that is about to be, and who buys its answers."""
         record = BatchRecord(uuid.uuid4().hex, "", self._url, run, held, time.time())
         with self._cache.writing() as database:
             database.execute(
@@ -65,6 +65,7 @@ class BatchRecords:
                 "INSERT INTO batch_rows VALUES (?, ?, ?, ?)",
                 [(row.key, record.token, row.task, row.prompt_bound) for row in rows],
             )
+            buy(database, [row.key for row in rows], payer)
             book(database, run, held.tokens, held.usd)
         return record
 
@@ -97,7 +98,12 @@ class BatchRecords:
         with self._cache.writing() as database:
             found = database.execute("DELETE FROM batches WHERE token = ?", (record.token,)).rowcount
             if found:
-                database.execute("DELETE FROM batch_rows WHERE token = ?", (record.token,))
                 insert(database, entries)
+                database.execute(
+                    "DELETE FROM purchases WHERE key IN (SELECT key FROM batch_rows WHERE token = ?)"
+                    " AND key NOT IN (SELECT key FROM replies)",
+                    (record.token,),
+                )
+                database.execute("DELETE FROM batch_rows WHERE token = ?", (record.token,))
                 held = record.held
                 book(database, record.run, spent.tokens - held.tokens, spent.usd - held.usd)

@@ -172,12 +172,15 @@ class Cache:
     def prune(self, *, older_than_days: float = 0.0, task: str = "", model: str = "") -> int:
         """Deletes replies that are older than so many days, of that task and model; how many."""
         with self.writing():
-            deleted = self._db.execute(
-                "DELETE FROM replies WHERE created <= ? AND task = coalesce(nullif(?, ''), task)"
-                " AND model = coalesce(nullif(?, ''), model)",
-                (time.time() - older_than_days * 86400, task, model),
-            ).rowcount
-            self._db.execute("DELETE FROM purchases WHERE key NOT IN (SELECT key FROM replies)")
+            old = (
+                "created <= ? AND task = coalesce(nullif(?, ''), task)"
+                " AND model = coalesce(nullif(?, ''), model)"
+            )
+            chosen = (time.time() - older_than_days * 86400, task, model)
+            self._db.execute(
+                f"DELETE FROM purchases WHERE key IN (SELECT key FROM replies WHERE {old})", chosen
+            )
+            deleted = self._db.execute(f"DELETE FROM replies WHERE {old}", chosen).rowcount
         with _usable(self.path):
             self._db.execute("VACUUM")
         return deleted
@@ -252,11 +255,15 @@ def insert(database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
             for e in entries
         ],
     )  # fmt: skip
-    database.executemany(
-        "INSERT OR IGNORE INTO purchases VALUES (?, ?)",
-        [(e.key, e.reply.payer) for e in entries if e.reply.payer],
-    )
+    for payer in {e.reply.payer for e in entries}:
+        buy(database, [e.key for e in entries if e.reply.payer == payer], payer)
     database.executemany("DELETE FROM leases WHERE key = ?", [(e.key,) for e in entries])
+
+
+def buy(database: sqlite3.Connection, keys: Sequence[bytes], payer: str) -> None:
+    """Inside a transaction: notes who buys the replies to these keys ("": nobody), unless somebody has."""
+    if payer:
+        database.executemany("INSERT OR IGNORE INTO purchases VALUES (?, ?)", [(key, payer) for key in keys])
 
 
 def book(database: sqlite3.Connection, run: str, tokens: int, usd: float) -> None:

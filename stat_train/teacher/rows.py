@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import islice
 from typing import Literal
@@ -118,14 +118,15 @@ class Row:
 
 @dataclass(slots=True)
 class Tally:
-    """Replies that were sent for, those that were cached, and the tokens of the former; `own` were in the
-    cache as well, bought by the same payer before."""
+    """Replies that were sent for, those that were cached, and the tokens of the former. `own` were in the
+    cache too, bought by an earlier attempt of the same payer; `bought` are the keys of both."""
 
     requests: int = 0
     own: int = 0
     cached: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    bought: set[bytes] = field(default_factory=set)
 
 
 class Rows:
@@ -143,7 +144,7 @@ class Rows:
         tally: Tally,
         payer: str = "",
     ) -> None:
-        self.options, self.commits, self._payer = options, commits, payer
+        self.options, self.commits, self.payer = options, commits, payer
         self._bar, self._tally = bar, tally
         self._requests = enumerate(requests)
         self._results: list[TeacherResult | None] = []
@@ -184,7 +185,8 @@ class Rows:
         """Replies to rows that were ready: counted, committed, then judged."""
         for row, reply in replies:
             self._count(row, reply)
-        await self.commits.put([self.entry(row.key, row.request.task, reply) for row, reply in replies])
+        paid = [(row, replace(reply, payer=self.payer)) for row, reply in replies]
+        await self.commits.put([self.entry(row.key, row.request.task, reply) for row, reply in paid])
         for row, reply in replies:
             self._judge(row, reply)
         self.show()
@@ -214,9 +216,8 @@ class Rows:
         self.show()
 
     def entry(self, key: bytes, task: str, reply: Reply) -> Entry:
-        """The reply as it is committed, paid by us."""
-        paid = replace(reply, payer=self._payer)
-        return Entry(key, self.options.logical_name, self.options.model, task, paid)
+        """The reply as it is committed."""
+        return Entry(key, self.options.logical_name, self.options.model, task, reply)
 
     def show(self) -> None:
         if self._finished:
@@ -273,8 +274,9 @@ class Rows:
     def _judge_cached(self, row: Row, replies: dict[bytes, Reply]) -> bool:
         if (reply := replies.get(row.key)) is None:
             return False
-        if self._payer and reply.payer == self._payer:
+        if self.payer and reply.payer == self.payer and row.key not in self._tally.bought:
             self._tally.own += 1
+            self._tally.bought.add(row.key)
         else:
             self._tally.cached += 1
         self._judge(row, reply)
@@ -282,6 +284,7 @@ class Rows:
 
     def _count(self, row: Row, reply: Reply) -> None:
         row.asked += 1
+        self._tally.bought.add(row.key)
         self._tally.requests += 1
         self._tally.prompt_tokens += reply.prompt_tokens
         self._tally.completion_tokens += reply.completion_tokens
