@@ -16,7 +16,7 @@ from stat_train.pipeline.extras import training_warnings
 from stat_train.pipeline.forecast import grpo_memory_lines
 from stat_train.pipeline.grpo import grpo_step
 from stat_train.pipeline.step import Step
-from stat_train.pipeline.steps import all_steps
+from stat_train.pipeline.steps import all_steps, to_retry
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 from stat_train.report.results import Results
@@ -29,11 +29,11 @@ KEYS = {
     "data": "b537af1f3a3f",
     "answer": "0bbecd0f1c38",
     "profile": "8f12fab8c447",
-    "select stat-sel": "8c6229676dc5",
+    "select stat-sel": "108d93321b17",
     "sft stat-sel": "39cc59c76b4b",
     "evaluate start-test": "6d90cbbbdb0b",
     "evaluate stat-sel-test": "5642cc39d173",
-    "report": "37c81c75c432",
+    "report": "1c6d8f7cec91",
 }
 GRPO = [
     "grpo.questions=4",
@@ -141,16 +141,14 @@ def test_without_the_section_every_key_is_what_it_was_before_there_was_grpo() ->
 
 def test_quarantined_gold_is_not_asked_of_the_teacher_again(ran, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe, stages, _ = ran
-    from stat_train.pipeline.runner import _to_retry
-
     retrying = recipe.model_copy(
         update={"teacher": recipe.teacher.model_copy(update={"retry_quarantined": True})}
     )
     stage = stages["grpo start"]
     monkeypatch.setitem(stage.manifest["counts"], "quarantined", 3)
-    assert not _to_retry(stage, retrying)
+    assert not to_retry(stage, retrying)
     monkeypatch.setitem(stages["label"].manifest["counts"], "quarantined", 3)
-    assert _to_retry(stages["label"], retrying)
+    assert to_retry(stages["label"], retrying)
 
 
 def test_the_command_line_knows_it() -> None:
