@@ -26,7 +26,8 @@ student.adapter=null student.adapter_sha256=null
 
 
 def scored(arm: str, seed: int, correct: str, setting: str = "frozen", **more: object) -> Row:
-    cell = {"setting": setting, "seed": seed, "device": "cpu", "arm": arm, "split": "test", "seconds": 60}
+    cell = {"setting": setting, "seed": seed, "device": "cpu", "arm": arm, "split": "test"}
+    cell |= {"seconds": 60, "threads": 1}
     return cell | {"correct": correct, "learning_rate": 1e-3, "recipe": "a", "start": f"start {seed}"} | more
 
 
@@ -308,6 +309,11 @@ def test_the_page_says_what_the_raw_rows_say(tmp_path: Path, capsys) -> None:
     assert main(["tables", "--check", "--folder", str(folder)]) == 0
     assert "| 104 | 0.0% | 0.0% | 100.0% | +100.0 |" in (tmp_path / "study.md").read_text()
     assert (folder / "skills.png").stat().st_size > 10_000
+
+
+def test_hours_are_those_of_one_core(tmp_path: Path) -> None:
+    add_rows(tmp_path, "primary", [scored("start", 100, "01", seconds=3600, threads=2)], CELL)
+    assert "| primary | 1 | 2.0 |" in claims.hours(Evidence(tmp_path, "cpu"))
 
 
 def test_the_primary_claim_is_told_once_more_from_the_kept_starts(tmp_path: Path) -> None:
