@@ -106,6 +106,7 @@ def test_an_adapter_without_safetensors_says_so(tiny: Path, adapter: Path, tmp_p
         adapted_student(tiny, mine, tmp_path / "cache")
 
 
+@pytest.mark.filterwarnings("ignore:")
 def test_an_adapter_that_cannot_be_merged_is_one_line(tiny: Path, tmp_path: Path) -> None:
     from peft import LoraConfig, get_peft_model
 
