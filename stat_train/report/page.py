@@ -322,7 +322,7 @@ def _accounts(results: Results, extras: Extras) -> Iterator[str]:
         cost = "price unknown" if bill.usd is None else f"{bill.usd:,.2f} US dollars"
         yield "## The teacher's bill"
         yield (
-            f"{bill.requests:,} requests ({bill.cached:,} answered from the cache), {bill.prompt_tokens:,} "
+            f"{bill.requests:,} requests sent, {bill.cached:,} answers from the cache; {bill.prompt_tokens:,} "
             f"prompt tokens, {bill.completion_tokens:,} completion tokens: {cost}."
         )
     if results.timings:
@@ -334,6 +334,7 @@ def _accounts(results: Results, extras: Extras) -> Iterator[str]:
             ([code(stage, cell=True), duration(seconds)] for stage, seconds in rows),
             right=(1,),
         )
+        yield "Of a stage that was stopped, the time of its last attempt."
     yield "## To repeat this"
     if extras.commands:
         yield fence("\n".join(extras.commands))

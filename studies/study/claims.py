@@ -110,5 +110,8 @@ def hours(evidence: Evidence) -> str:
     ]
     said = f" One seed of the primary claim: {min(whole):.0f} to {max(whole):.0f} minutes." if whole else ""
     rows.append(["together", "", f"{total / 3600:.1f}"])
-    note = f"Hours of one CPU core; a training that parts share counts in each.{said}"
+    note = (
+        "Hours of one CPU core, of a stage that was stopped those of its last attempt; a training that parts "
+        f"share counts in each.{said}"
+    )
     return f"{table(['part', 'cells', 'hours'], rows, right=(1, 2))}\n\n{note}"
