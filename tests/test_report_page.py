@@ -95,7 +95,7 @@ def test_the_page_is_whole_and_the_same_for_the_same_input(tmp_path: Path, resul
         "| `test` | `stat-sel` | `start` | +11.0 | +5.0 to +17.0 | <0.001 | **better** |",
         "| `ratio` | 75% | 40 | 30% | 40% | 60% | +30.0 |",
         "| `label` | 270 | 264 | 6 | 0 |",
-        "1,412 requests sent, 7 answers from the cache; 60,311 prompt tokens, 9,832 completion tokens: 1.50 US",
+        "1,412 requests sent, 7 answers from the cache; 60,311 prompt tokens, 9,832 completion tokens: 1.50",
         "| `all stages` | 1 min 19 s |",
         "| `torch` | `2.13.0` |",
         "make demo",

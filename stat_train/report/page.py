@@ -322,8 +322,8 @@ def _accounts(results: Results, extras: Extras) -> Iterator[str]:
         cost = "price unknown" if bill.usd is None else f"{bill.usd:,.2f} US dollars"
         yield "## The teacher's bill"
         yield (
-            f"{bill.requests:,} requests sent, {bill.cached:,} answers from the cache; {bill.prompt_tokens:,} "
-            f"prompt tokens, {bill.completion_tokens:,} completion tokens: {cost}."
+            f"{bill.requests:,} requests sent, {bill.cached:,} answers from the cache; "
+            f"{bill.prompt_tokens:,} prompt tokens, {bill.completion_tokens:,} completion tokens: {cost}."
         )
     if results.timings:
         total = sum(results.timings.values())
