@@ -14,3 +14,8 @@ class Unfinished(Exception):
 
 class Interrupted(Unfinished):
     """A run that the user stopped (Ctrl-C)."""
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what another library says, or the kind of its error where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 
 WANTED = ["*.safetensors", "*.json", "*.jinja", "*.model", "*.txt"]
 
@@ -21,7 +21,7 @@ def local_model(model: str, option: str, choices: str) -> Path:
     try:
         return Path(snapshot_download(model, allow_patterns=WANTED))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"{option} {model!r}: no such folder, and the hub has none to give ({reason}); give {choices}"
+            f"{option} {model!r}: no such folder, and the hub has none to give ({first_line(error)}); "
+            f"give {choices}"
         ) from error

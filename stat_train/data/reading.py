@@ -15,7 +15,7 @@ from stat_train.data.columns import Columns, content_id, example_from_row
 from stat_train.data.example import Example
 from stat_train.data.jsonl import numbered_rows
 from stat_train.data.normalise import normalise_question
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 
 HUB_SOURCE = re.compile(
     r"(?P<name>[^@]+?)(?::(?P<config>[^:@/\\]+))?(?:@(?P<split>[^@:/\\\[\]]+))?"
@@ -132,7 +132,7 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
         for batch in pq.ParquetFile(path).iter_batches():
             yield from batch.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path}: not a Parquet file: {_first_line(error)}; write it again") from error
+        raise UserError(f"{path}: not a Parquet file: {first_line(error)}; write it again") from error
 
 
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -145,7 +145,7 @@ def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
                     )
                 yield row
     except (csv.Error, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not CSV in UTF-8: {_first_line(error)}; save it anew") from error
+        raise UserError(f"{path}: not CSV in UTF-8: {first_line(error)}; save it anew") from error
 
 
 def _hub_rows(source: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -191,7 +191,7 @@ def _load_from_hub(
         raise
     except Exception as error:  # the library raises many kinds, of the network, the folder and the files
         raise UserError(
-            f"{source}: cannot be loaded: {_first_line(error)}; check name[:config][@split]"
+            f"{source}: cannot be loaded: {first_line(error)}; check name[:config][@split]"
         ) from error
 
 
@@ -217,7 +217,3 @@ def _chosen(
     if chosen not in splits:
         raise UserError(f"{source}: no split '{chosen}'; splits there: {', '.join(splits)}")
     return splits[chosen]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 from stat_train.hub import local_model
 from stat_train.progress import progress
 
@@ -51,9 +51,8 @@ def load_prm(model: str) -> "PlusMinusPrm | StepTokenPrm":
             return StepTokenPrm(network, tokenizer, _head(folder, network))
         return PlusMinusPrm(network, tokenizer)
     except (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(
-            f"difficulty.prm_model {model!r}: cannot be loaded ({reason}); give a PRM's folder"
+            f"difficulty.prm_model {model!r}: cannot be loaded ({first_line(error)}); give a PRM's folder"
         ) from error
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from stat_train.embedding.minilm import embedded_sentence_model
 from stat_train.embedding.options import EMBEDDED
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 from stat_train.hub import local_model
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ class SentenceModel:
                 folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
             )
         except (OSError, ValueError, SafetensorError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise UserError(
-                f"{OPTION} {folder}: cannot be loaded ({reason}); give an encoder's folder"
+                f"{OPTION} {folder}: cannot be loaded ({first_line(error)}); give an encoder's folder"
             ) from error
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token

@@ -7,7 +7,7 @@ from typing import Any
 
 from stat_train.data.atomic import atomic_file
 from stat_train.data.jsonl import read_jsonl
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 from stat_train.intervals import wilson
 from stat_train.pipeline.versions import versions
 from stat_train.recipe import GRPO_SUFFIX, START, Recipe, trained_by
@@ -85,10 +85,9 @@ def push(recipe: Recipe, arm: str, repo_id: str, given: Mapping[str, Stage], pub
             commit_message=f"{recipe.name}: {arm}",
         )
     except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(
-            f"{repo_id}: the hub refuses ({reason}); check the name, and log in with `hf auth login` "
-            "or set HF_TOKEN"
+            f"{repo_id}: the hub refuses ({first_line(error)}); check the name, and log in with "
+            "`hf auth login` or set HF_TOKEN"
         ) from error
     return str(url)
 

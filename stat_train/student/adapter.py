@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.loading import load_model, load_tokenizer, save_model
 from stat_train.wheels import cache_folder, locked
@@ -60,8 +60,7 @@ def merge_adapter(base: Path, adapter: Path, out: Path, dtype: str = DTYPE) -> N
         stray = _lora_weights(adapted, adapter)
         merged = None if stray else adapted.merge_and_unload()
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"student.adapter {adapter}: does not fit {base} ({reason})") from error
+        raise UserError(f"student.adapter {adapter}: does not fit {base} ({first_line(error)})") from error
     if merged is None:
         raise UserError(
             f"student.adapter {adapter}: does not fit {base} ({len(stray)} weights are in one alone, "

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -102,6 +102,7 @@ def save_model(
 
 def _message(model: str | Path, what: str, error: Exception) -> str:
     if Path(model).is_dir():
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        return f"{model}: no usable {what} here ({reason}); give a folder that save_pretrained wrote"
+        return (
+            f"{model}: no usable {what} here ({first_line(error)}); give a folder that save_pretrained wrote"
+        )
     return f"student.model {str(model)!r}: no such folder, and no {what} to fetch; give a path or hub id"

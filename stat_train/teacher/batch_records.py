@@ -65,7 +65,7 @@ class BatchRecords:
                 "INSERT INTO batch_rows VALUES (?, ?, ?, ?)",
                 [(row.key, record.token, row.task, row.prompt_bound) for row in rows],
             )
-            buy(database, [row.key for row in rows], payer)
+            buy(database, [(row.key, payer) for row in rows])
             book(database, run, held.tokens, held.usd)
         return record
 

@@ -255,15 +255,14 @@ def insert(database: sqlite3.Connection, entries: Sequence[Entry]) -> None:
             for e in entries
         ],
     )  # fmt: skip
-    for payer in {e.reply.payer for e in entries}:
-        buy(database, [e.key for e in entries if e.reply.payer == payer], payer)
+    buy(database, [(e.key, e.reply.payer) for e in entries])
     database.executemany("DELETE FROM leases WHERE key = ?", [(e.key,) for e in entries])
 
 
-def buy(database: sqlite3.Connection, keys: Sequence[bytes], payer: str) -> None:
-    """Inside a transaction: notes who buys the replies to these keys ("": nobody), unless somebody has."""
-    if payer:
-        database.executemany("INSERT OR IGNORE INTO purchases VALUES (?, ?)", [(key, payer) for key in keys])
+def buy(database: sqlite3.Connection, payers: Sequence[tuple[bytes, str]]) -> None:
+    """Inside a transaction: notes who buys the reply to a key ("": nobody), unless somebody has."""
+    named = [(key, payer) for key, payer in payers if payer]
+    database.executemany("INSERT OR IGNORE INTO purchases VALUES (?, ?)", named)
 
 
 def book(database: sqlite3.Connection, run: str, tokens: int, usd: float) -> None:

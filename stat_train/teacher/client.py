@@ -115,11 +115,14 @@ class Teacher:
         numbered = enumerate(requests)
         while rows := [Row.of(n, request, self.options) for n, request in islice(numbered, CHUNK)]:
             count += len(rows)
+            sizes = {row.index: prompt_tokens(row.messages, row.request.schema) for row in rows}
             for row in rows:
-                size = prompt_tokens(row.messages, row.request.schema)
-                if size > most:
-                    longest, most = row.request, size
-            to_ask |= {row.key: prompt_tokens(row.messages, row.request.schema) for row in self._open(rows)}
+                if sizes[row.index] > most:
+                    longest, most = row.request, sizes[row.index]
+            for row in self._open(rows):
+                repaired = row.attempt > 0
+                size = prompt_tokens(row.messages, row.request.schema) if repaired else sizes[row.index]
+                to_ask[row.key] = size
         asked = sum(to_ask.values())
         answered = len(to_ask) * self.options.max_tokens
         usd = self._price.usd(asked, answered) if self._price else None

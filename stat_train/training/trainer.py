@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stat_train.data.atomic import atomic_file
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
 from stat_train.progress import Bar, progress
 from stat_train.student.adapter import copy_adapter, merge_adapter
 from stat_train.student.loading import load_model, load_tokenizer, save_model
@@ -90,8 +90,9 @@ def buildable(section: str) -> Iterator[None]:
     try:
         yield
     except (ValueError, ImportError) as error:
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise UserError(f"{section}: {reason}; change the option, or install what it needs") from error
+        raise UserError(
+            f"{section}: {first_line(error)}; change the option, or install what it needs"
+        ) from error
 
 
 def _run(trainer: "SFTTrainer", checkpoint: str | None) -> None:
