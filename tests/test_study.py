@@ -9,7 +9,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
 from stat_train.run import Stage
-from studies.study import beyond, cells, claims, primary, why
+from studies.study import again, beyond, cells, claims, primary, why
 from studies.study.__main__ import main
 from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
@@ -163,33 +163,40 @@ def claim(folder: Path, stat_sel: str, seeds: tuple[int, ...] = SEEDS) -> Eviden
 
 
 @pytest.mark.parametrize(
-    ("stat_sel", "said"),
+    ("stat_sel", "said", "target"),
     [
-        ("1110" * 25, "STAT-Sel beats Random and reaches the target: +25.0 points"),
-        ("11" * 5 + "10" * 45, "STAT-Sel beats Random, but misses the target: +5.0 points"),
-        ("10" * 50, "No difference between STAT-Sel and Random is shown: 0.0 points"),
-        ("1000" * 25, "STAT-Sel is worse than Random: −25.0 points"),
+        ("1110" * 25, "STAT-Sel beats Random: +25.0 points", "reaches the target of +8.0;"),
+        (
+            "11" * 5 + "10" * 45,
+            "STAT-Sel beats Random: +5.0 points",
+            "below the target of +8.0, which the interval also excludes;",
+        ),
+        ("10" * 50, "No difference between STAT-Sel and Random is shown: 0.0 points", "also excludes;"),
+        ("1000" * 25, "STAT-Sel is worse than Random: −25.0 points", "also excludes;"),
     ],
 )
-def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, stat_sel, said) -> None:
-    assert primary.headline(claim(tmp_path, stat_sel)).startswith(f"**{said}")
+def test_the_first_sentence_says_what_came_out_whatever_it_is(tmp_path: Path, stat_sel, said, target) -> None:
+    headline = primary.headline(claim(tmp_path, stat_sel))
+    assert headline.startswith(f"**{said}")
+    assert target in headline
 
 
-def test_the_first_paragraph_says_too_how_sets_without_a_diagnosis_do(tmp_path: Path) -> None:
+def test_the_first_paragraph_says_whether_the_diagnosis_is_why(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
     assert "diagnosis" not in primary.headline(evidence)
-    add_rows(tmp_path, "arms", [kept("stat-sel", seed, "1110" * 25) for seed in SEEDS[:2]], CELL)
-    for part, arm, correct in (("primary", "balanced", "1110" * 25), ("arms", "hard", "0" * 100)):
-        row = kept if part == "arms" else scored
-        add_rows(tmp_path, part, [row(arm, seed, correct) for seed in SEEDS[:2]], CELL)
-        said = primary.headline(evidence)
-        assert f"it is ahead of {'none' if arm == 'balanced' else 'some'} of these" in said
-    assert "minus Balanced 0.0 [0.0, 0.0] over 2 seeds; minus Hard +75.0" in said
-    add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[0], "0" * 100)], CELL)
+    add_rows(tmp_path, "primary", [scored("balanced", seed, "0" * 100) for seed in SEEDS], CELL)
+    assert "It is ahead of Balanced, a set" in primary.headline(evidence)
+    add_rows(tmp_path, "primary", [scored("balanced", seed, "1110" * 25) for seed in SEEDS], CELL)
+    assert "is why is not shown**: it is not ahead of Balanced" in primary.headline(evidence)
+    arms = [kept(arm, SEEDS[0], its) for arm, its in (("stat-sel", "1110" * 25), ("shuffled", "0" * 100))]
+    add_rows(tmp_path, "arms", [*arms, kept("stat-sel", SEEDS[1], "1110" * 25)], CELL)
+    add_rows(tmp_path, "arms", [kept("hard", seed, "0" * 100) for seed in SEEDS[:2]], CELL)
     said = primary.headline(evidence)
-    assert "some of these" in said
-    assert "over 2 seeds; minus Hard" in said
-    assert "On one seed alone, with intervals of its questions only: minus Shuffled +75.0 [" in said
+    assert (
+        "any diagnosis: minus Balanced 0.0 [0.0, 0.0] over 5 seeds. Over several seeds: minus Hard +75.0 ["
+        in said
+    )
+    assert "On one seed, with intervals of its questions only: minus Shuffled +75.0 [" in said
 
 
 def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:
@@ -264,7 +271,18 @@ def test_skills_name_what_was_forgotten(tmp_path: Path) -> None:
     table = why.skills(evidence)
     assert "| learned | 90% | 250 | 0% | 0% | 100% | +100.0 |" in table
     assert "| lost | 10% | 250 | 100% | 0% | 0% | −100.0 |" in table
-    assert "Of 2 skills 1 gained, and 1 did not; of 1 that lost the interval" in table
+    assert (
+        "ahead of the start in 1 and behind in 1, 1 with an interval below 0; ahead of Random in 1 and"
+        in table
+    )
+    assert (
+        "how often one was missing: the start's accuracy −1.00 [−1.00, −1.00]; STAT-Sel minus Rand" in table
+    )
+    assert "Balanced" not in table
+    add_rows(tmp_path, "primary", [scored("balanced", seed, "01" * 50) for seed in SEEDS], CELL)
+    table = why.skills(evidence)
+    assert "; Balanced minus Random −1.00 [" in table
+    assert "; STAT-Sel minus Balanced +1.00 [" in table
 
 
 def test_grpo_tells_reward_by_thirds_and_accuracy_before_and_after(tmp_path: Path) -> None:
@@ -280,6 +298,26 @@ def test_grpo_tells_reward_by_thirds_and_accuracy_before_and_after(tmp_path: Pat
     assert "| random+grpo | 100 | 0.250 | 0.750 | +0.500 |" in table
     assert "| random+grpo | random | 1 | 100.0% | 50.0% | +50.0 |" in table
     assert "| start+grpo | start | 1 | 100.0% | 75.0% | +25.0 |" in table
+
+
+def test_prompts_tell_what_became_of_the_first_answers_and_what_is_like_for_like(tmp_path: Path) -> None:
+    made = {
+        "fixed": "11000",
+        "adaptmi": "10100",
+        "adaptmi+": "11110",
+        "adaptmi (oracle)": "11100",
+        "adaptmi+ (oracle)": "11111",
+    }
+    more = {"tokens": 300.0, "teacher_questions": 5}
+    rows = [scored(arm, 100, its, "all prompts", **more) for arm, its in made.items()]
+    add_rows(tmp_path, "prompting", rows, CELL)
+    said = beyond.prompting(Evidence(tmp_path))
+    assert "| adaptmi | 1 | 40.0% | 300 | 5 | +40.0 | [" in said
+    assert (
+        "Of 5 answers with fixed exemplars 2 are right: adaptmi loses 1 of these and gains 1 of the others; "
+        "adaptmi+ loses 0 of these and gains 2 of the others." in said
+    )
+    assert "adaptmi+ (oracle) minus adaptmi (oracle): +40.0 [" in said
 
 
 def test_rounds_are_compared_with_the_training_they_go_on_from(tmp_path: Path) -> None:
@@ -316,21 +354,32 @@ def test_hours_are_those_of_one_core(tmp_path: Path) -> None:
     assert "| primary | 1 | 2.0 |" in claims.hours(Evidence(tmp_path, "cpu"))
 
 
-def test_the_primary_claim_is_told_once_more_from_the_kept_starts(tmp_path: Path) -> None:
+def test_every_training_again_of_a_seed_is_told_and_how_far_they_lie_apart(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
-    assert "Again" not in primary.primary(evidence)
-    again = [kept("stat-sel", 100, "1" * 100), kept("random", 100, "10" * 50)]
-    add_rows(tmp_path, "arms", [*again, kept("stat-sel", 101, "1" * 100)], CELL)
-    assert "Again, from the kept starts (*All arms*): +50.0" in primary.primary(evidence)
-    assert primary.primary(evidence).endswith("seed 100.")
-    assert primary.headline(evidence).startswith(
-        "**STAT-Sel beats Random and reaches the target: +25.0 points"
+    assert "again" not in primary.primary(evidence)
+    random, better, other = (
+        kept("random", 100, "10" * 50),
+        kept("stat-sel", 100, "1" * 100),
+        kept("stat-sel", 101, "1" * 100),
+    )
+    add_rows(tmp_path, "arms", [random, better, other], CELL)
+    for arm, correct in (("random", "10" * 50), ("stat-sel", "1000" * 25)):
+        add_rows(tmp_path, "grpo", [scored(arm, 100, correct, "on top")], CELL)
+    claim(tmp_path / "again", "1110" * 25, SEEDS[1:2])
+    said = primary.primary(evidence).rpartition("\n\n")[2]
+    assert said.startswith("Seed 100 trained again, from the kept start (*All arms*): +50.0 [")
+    assert "; from the same start once more, for *GRPO on top*: −25.0 [" in said
+    assert "Seed 101 trained again, on another machine (below): +25.0 [" in said
+    # of seed 100: 25, 50, -25, and of seed 101: 25, 25; three of the five are free
+    assert (
+        "have a standard deviation of 31.2 points in this difference, the 5 seeds of the table one of 0.0"
+        in said
     )
 
 
 def test_diagnoses_are_compared_on_the_seeds_that_all_of_them_have(tmp_path: Path) -> None:
     evidence = Evidence(tmp_path)
-    arms = {"random": "10" * 50, "stat-sel": "1110" * 25}
+    arms = {"random": "10" * 50, "balanced": "10" * 50, "stat-sel": "1110" * 25}
     add_rows(tmp_path, "arms", [kept(arm, s, its) for arm, its in arms.items() for s in SEEDS[:2]], CELL)
     assert why.diagnosis(evidence) == "Not run yet."
     start = f"kept start {SEEDS[0]}"
@@ -344,6 +393,7 @@ def test_diagnoses_are_compared_on_the_seeds_that_all_of_them_have(tmp_path: Pat
     add_rows(tmp_path, "profiles", profiles, CELL[:3])
     table = why.diagnosis(evidence)
     assert "| teacher 40% wrong | 75.0% | 60.0% | 50.0% | +25.0 |" in table
+    assert "| no profile: balanced |  |  | 50.0% | +25.0 |" in table
     assert "| exact teacher | 100.0% | 100.0% | 75.0% |  |  |" in table
     assert "\n\nSeed 100 alone: " in table
 
@@ -352,11 +402,11 @@ def test_a_rerun_stands_beside_where_one_more_seed_is_expected(tmp_path: Path) -
     evidence = claim(tmp_path, "1110" * 25)
     for seed, right in zip(SEEDS, (60, 70, 75, 80, 90), strict=True):
         add_rows(tmp_path, "primary", [scored("stat-sel", seed, "1" * right + "0" * (100 - right))], CELL)
-    assert primary.rerun(evidence) == "Not run yet."
+    assert again.rerun(evidence) == "Not run yet."
     claim(tmp_path / "again", "1" * 100, SEEDS[:1])
     trained = scored("stat-sel", SEEDS[0], "1" * 100, precision="fp32", threads=2)
     add_rows(tmp_path / "again", "primary", [trained], CELL)
-    said = primary.rerun(evidence)
+    said = again.rerun(evidence)
     assert "| 100 | 0.0% | 50.0% | 100.0% | +50.0 |\n\n3 minutes, 2 threads, fp32." in said
     # mean 25, standard deviation 11.18: 25 -+ 2.776 * 11.18 * sqrt(1 + 1/5)
     assert said.endswith("on record: +10.0 and +40.0; one more seed is expected in [−9.0, +59.0].")

@@ -1,6 +1,6 @@
 """The tables beyond the arms: prompts, GRPO on top, rounds, solutions of another form."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import fmean
 
 from stat_train.recipe import GRPO_SUFFIX, START
@@ -13,6 +13,7 @@ from studies.study.words import NOT_RUN, interval
 
 PROMPTS = ("zero-shot", "fixed", "random", "skills", "consistency@5", "adaptmi", "adaptmi+")
 """In the order of the table; others (the oracles) after them."""
+FIXED = "fixed"
 EITHER = "either order"
 
 
@@ -35,8 +36,32 @@ def prompting(evidence: Evidence) -> str:
                 *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
             ]
         )
+    if not rows:
+        return NOT_RUN
     headers = ["prompt", "seeds", "accuracy", "tokens a question", "questions to the teacher"]
-    return table([*headers, "AdaptMI+ minus it", "95%"], rows, right=range(1, 7)) if rows else NOT_RUN
+    shown = table([*headers, "AdaptMI+ minus it", "95%"], rows, right=range(1, 7))
+    return "\n\n".join([shown, *_first_answers(scores), *_oracles(scores)])
+
+
+def _first_answers(scores: Mapping[str, BySeed]) -> Iterator[str]:
+    """What became of the questions that the fixed exemplars, AdaptMI's first answers, had right and wrong."""
+    told = []
+    for arm in ("adaptmi", "adaptmi+"):
+        found = difference(arm, FIXED, scores)
+        if found is None:
+            return
+        pairs = [(scores[FIXED][seed].scores, scores[arm][seed].scores) for seed in found.seeds]
+        first, then = ([its for pair in pairs for its in pair[at].questions.values()] for at in (0, 1))
+        lost = sum(before > after for before, after in zip(first, then, strict=True))
+        gained = sum(before < after for before, after in zip(first, then, strict=True))
+        told.append(f"{arm} loses {lost} of these and gains {gained} of the others")
+    right = sum(before == 1 for before in first)
+    yield f"Of {len(first)} answers with fixed exemplars {right} are right: {'; '.join(told)}."
+
+
+def _oracles(scores: Mapping[str, BySeed]) -> Iterator[str]:
+    if found := difference("adaptmi+ (oracle)", "adaptmi (oracle)", scores):
+        yield f"{found.one} minus {found.other}: {points(found.difference)} {interval(found.ci95)}."
 
 
 def rounds(evidence: Evidence) -> str:

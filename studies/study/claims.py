@@ -1,5 +1,7 @@
 """The tables of all arms, the secondary comparisons, the learning rates, and what it took."""
 
+from statistics import fmean
+
 from stat_train.evaluation.paired import holm
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
@@ -14,6 +16,7 @@ from studies.study.plan import (
     SEEDS,
     TRAINED,
     TUNING_SEED,
+    Setting,
     best_rate,
 )
 from studies.study.words import NOT_RUN, interval
@@ -36,11 +39,18 @@ def arms(evidence: Evidence) -> str:
                     str(len(test[arm])),
                     percent(mean(test[arm])),
                     percent(mean(ood[arm])),
+                    f"{fmean(seen):.0f}" if (seen := _seen(evidence, setting, arm)) else "",
                     *(["", ""] if found is None else [points(found.difference), interval(found.ci95)]),
                 ]
             )
-    headers = ["warm-ups", "arm", "seeds", "test", "ood", "STAT-Sel minus it, test", "95%"]
-    return table(headers, rows, right=range(2, 7)) if rows else NOT_RUN
+    headers = ["warm-ups", "arm", "seeds", "test", "ood", "old pairs", "STAT-Sel minus it, test", "95%"]
+    return table(headers, rows, right=range(2, 8)) if rows else NOT_RUN
+
+
+def _seen(evidence: Evidence, setting: Setting, arm: str) -> list[int]:
+    """Of each seed's pairs, how many the start had been trained on already."""
+    rows = evidence.rows(setting.part, setting.name)
+    return [row["seen"] for row in rows if row["arm"] == arm and row.get("seen") is not None]
 
 
 def secondary(evidence: Evidence) -> str:
@@ -67,7 +77,7 @@ def secondary(evidence: Evidence) -> str:
         return NOT_RUN
     missing = [f"{c[3]} minus {c[4]} ({c[2]}, {c[0]}, {c[1]})" for c, its in found if its is None]
     note = f"\n\nNot run yet: {'; '.join(missing)}." if missing else ""
-    headers = ["comparison", "on", "seeds", "points", "95%", "p", "p (Holm)"]
+    headers = ["comparison", "on", "seeds", "points", "95% (bootstrap)", "p (Student's t)", "p (Holm)"]
     return table(headers, rows, right=range(2, 7)) + note
 
 

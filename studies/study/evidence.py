@@ -100,14 +100,16 @@ def _t_test(per_seed: Sequence[float]) -> float:
 
 
 EXACT = "exact teacher"
+WITHOUT = "no profile: "
 
 
 def by_profile(evidence: Evidence) -> dict[str, BySeed]:
-    """STAT-Sel by each profile that was tried, and Random, on the seeds that all of them have; the worst
-    first as one would expect."""
+    """STAT-Sel by each profile that was tried, beside Random and Balanced, which have none, on the seeds that
+    all of them have; the worst first as one would expect. Empty while no other profile was tried."""
     arms, tried = evidence.kept(), {row["setting"] for row in evidence.rows("diagnosis")}
     found: dict[str, BySeed] = {
-        "random": arms.get("random", {}),
+        f"{WITHOUT}random": arms.get("random", {}),
+        f"{WITHOUT}balanced": arms.get("balanced", {}),
         "shuffled profile": arms.get("shuffled", {}),
         **{
             f"teacher {name}": evidence.scores("diagnosis", name).get("stat-sel", {})
@@ -118,7 +120,7 @@ def by_profile(evidence: Evidence) -> dict[str, BySeed]:
         "oracle": evidence.scores("diagnosis", "oracle").get("oracle", {}),
     }
     found = {name: by_seed for name, by_seed in found.items() if by_seed}
-    if EXACT not in found:
+    if EXACT not in found or all(name == EXACT or name.startswith(WITHOUT) for name in found):
         return {}
     common = set.intersection(*(set(by_seed) for by_seed in found.values()))
     if not common:

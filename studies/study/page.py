@@ -7,13 +7,13 @@ from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
-from studies.study import beyond, claims, pictures, primary, why
+from studies.study import again, beyond, claims, pictures, primary, why
 from studies.study.evidence import Evidence
 
 BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
     "headline": primary.headline,
     "primary": primary.primary,
-    "rerun": primary.rerun,
+    "rerun": again.rerun,
     "arms": claims.arms,
     "secondary": claims.secondary,
     "rates": claims.rates,

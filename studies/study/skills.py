@@ -19,7 +19,8 @@ class SkillGain:
     """One skill over all seeds.
 
     `missing`: the share of its validation questions whose answer lacked it. `accuracy`: of `ARMS` (and
-    `CONTROL`, if it was run) on the `n` test questions that need it. `change`: STAT-Sel minus start.
+    `CONTROL`, if it was run) on the `n` test questions that need it. `change`: STAT-Sel minus start, `lead`:
+    minus Random; their intervals are of questions alone.
     """
 
     name: str
@@ -27,7 +28,9 @@ class SkillGain:
     n: int
     accuracy: dict[str, float]
     change: float
-    ci95: Interval
+    change_ci95: Interval
+    lead: float
+    lead_ci95: Interval
 
 
 def skill_gains(evidence: Evidence) -> list[SkillGain]:
@@ -60,25 +63,23 @@ def skill_gains(evidence: Evidence) -> list[SkillGain]:
 
 
 def _gain(name: str, missing: float, right: dict[str, list[int]]) -> SkillGain:
-    changes = [after - before for after, before in zip(right["stat-sel"], right["start"], strict=True)]
-    n = len(changes)
-    return SkillGain(
-        name,
-        missing,
-        n,
-        {arm: sum(its) / n for arm, its in right.items()},
-        sum(changes) / n,
-        bootstrap(changes, resamples=RESAMPLES),
-    )
+    n = len(right["stat-sel"])
+    accuracy = {arm: sum(its) / n for arm, its in right.items()}
+    return SkillGain(name, missing, n, accuracy, *_minus(right, "start"), *_minus(right, "random"))
 
 
-def rank_correlation(gains: Sequence[SkillGain], control: str) -> tuple[float, Interval]:
-    """Spearman's, of how often a skill is missing and STAT-Sel's accuracy minus the control's; 95 % interval
-    by resampling skills."""
+def _minus(right: dict[str, list[int]], other: str) -> tuple[float, Interval]:
+    changes = [after - before for after, before in zip(right["stat-sel"], right[other], strict=True)]
+    return sum(changes) / len(changes), bootstrap(changes, resamples=RESAMPLES)
+
+
+def rank_correlation(gains: Sequence[SkillGain], arm: str, other: str | None) -> tuple[float, Interval]:
+    """Spearman's, of how often a skill is missing and an arm's accuracy in it, minus the other's if one is
+    given; 95 % interval by resampling skills."""
     import numpy as np
     from scipy.stats import spearmanr
 
-    pairs = np.array([(g.missing, g.accuracy["stat-sel"] - g.accuracy[control]) for g in gains])
+    pairs = np.array([(g.missing, g.accuracy[arm] - (g.accuracy[other] if other else 0)) for g in gains])
     random = np.random.default_rng(0)
     drawn = [pairs[random.integers(len(pairs), size=len(pairs))] for _ in range(RESAMPLES)]
     ranked = [its for its in drawn if np.ptp(its, axis=0).all()]  # equal values have no ranks

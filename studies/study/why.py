@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 
+from stat_train.intervals import Interval
 from stat_train.report.markdown import table
-from stat_train.report.wording import percent, points
+from stat_train.report.wording import MINUS, percent, points
 from studies.study.evidence import EXACT, Evidence, by_profile, difference, mean
 from studies.study.plan import KEPT
 from studies.study.rows import Row
-from studies.study.skills import SkillGain, rank_correlation, skill_gains
+from studies.study.skills import CONTROL, SkillGain, rank_correlation, skill_gains
 from studies.study.words import NOT_RUN, interval
 
 MOST = 6
@@ -17,7 +18,7 @@ MOST = 6
 def diagnosis(evidence: Evidence) -> str:
     """STAT-Sel by teachers and profiles of different worth, on the seeds that all of them have."""
     compared = by_profile(evidence)
-    if len(compared) < 3:
+    if not compared:
         return NOT_RUN
     profiles = {(row["setting"], row["seed"]): row for row in evidence.rows("profiles")}
     rows = []
@@ -40,7 +41,7 @@ def diagnosis(evidence: Evidence) -> str:
         if len(seeds) > 1
         else f"Seed {next(iter(seeds))} alone: the intervals are of its questions, not of other trainings."
     )
-    headers = ["STAT-Sel by", "precision", "recall", "test", f"{EXACT} minus it", "95%"]
+    headers = ["trained by", "precision", "recall", "test", f"{EXACT} minus it", "95%"]
     return f"{table(headers, rows, right=range(1, 6))}\n\n{which}"
 
 
@@ -50,13 +51,12 @@ def _share(rows: Sequence[Row], part: str, whole: str) -> str:
 
 
 def skills(evidence: Evidence) -> str:
-    """The skills that gained most, and all that lost, STAT-Sel against the start."""
+    """The skills that gained most, and all in which STAT-Sel is behind the start or Random."""
     gains = skill_gains(evidence)
     if not gains:
         return NOT_RUN
     by_change = sorted(gains, key=lambda gain: -gain.change)
-    lost = [gain for gain in by_change[MOST:] if gain.change < 0]
-    surely = [gain for gain in gains if gain.ci95[1] < 0]
+    shown = [*by_change[:MOST], *(gain for gain in by_change[MOST:] if min(gain.change, gain.lead) < 0)]
     rows = [
         [
             gain.name.replace("_", " "),
@@ -64,24 +64,43 @@ def skills(evidence: Evidence) -> str:
             str(gain.n),
             *(percent(gain.accuracy[arm], 0) for arm in ("start", "random", "stat-sel")),
             points(gain.change),
-            interval(gain.ci95),
+            interval(gain.change_ci95),
+            points(gain.lead),
+            interval(gain.lead_ci95),
         ]
-        for gain in (*by_change[:MOST], *lost)
+        for gain in shown
     ]
-    by_random = _correlation(gains, "random")
-    by_balanced = (
-        f", over Balanced: {_correlation(gains, 'balanced')}" if "balanced" in gains[0].accuracy else ""
-    )
-    up = sum(gain.change > 0 for gain in gains)
-    headers = ["skill", "missing", "questions", "start", "random", "stat-sel", "change", "95%"]
+    headers = ["skill", "missing", "questions", "start", "random", "stat-sel"]
+    headers += ["minus start", "95%", "minus random", "95%"]
+    told = [
+        _tally("the start", [(gain.change, gain.change_ci95) for gain in gains]),
+        _tally("Random", [(gain.lead, gain.lead_ci95) for gain in gains]),
+    ]
     return (
-        f"{table(headers, rows, right=range(1, 8))}\n\n"
-        f"Of {len(gains)} skills {up} gained, and {len(gains) - up} did not; of {len(surely)} that lost the "
-        "interval (of the skill alone, not adjusted for their number) excludes 0. Rank correlation of how "
-        f"often a skill was missing with STAT-Sel's lead in it over Random: {by_random}{by_balanced}."
+        f"{table(headers, rows, right=range(1, 10))}\n\n"
+        f"Of {len(gains)} skills STAT-Sel is {'; '.join(told)}. The intervals are of the skill's questions "
+        "alone, adjusted for nothing.\n\n"
+        f"Rank correlation over the skills, with how often one was missing: {_correlations(gains)}."
     )
 
 
-def _correlation(gains: Sequence[SkillGain], control: str) -> str:
-    rho, (low, high) = rank_correlation(gains, control)
-    return f"{rho:+.2f} [{low:+.2f}, {high:+.2f}]"
+def _tally(other: str, differences: Sequence[tuple[float, Interval]]) -> str:
+    ahead, behind = (sum(sign * its > 0 for its, _ in differences) for sign in (1, -1))
+    surely = sum(high < 0 for _, (_, high) in differences)
+    return f"ahead of {other} in {ahead} and behind in {behind}, {surely} with an interval below 0"
+
+
+def _correlations(gains: Sequence[SkillGain]) -> str:
+    measured = {"the start's accuracy": ("start", None), "STAT-Sel minus Random": ("stat-sel", "random")}
+    if CONTROL in gains[0].accuracy:
+        measured["Balanced minus Random"] = (CONTROL, "random")
+        measured["STAT-Sel minus Balanced"] = ("stat-sel", CONTROL)
+    said = []
+    for name, (arm, other) in measured.items():
+        rho, (low, high) = rank_correlation(gains, arm, other)
+        said.append(f"{name} {_signed(rho)} [{_signed(low)}, {_signed(high)}]")
+    return "; ".join(said)
+
+
+def _signed(rho: float) -> str:
+    return f"{rho:+.2f}".replace("-", MINUS)

@@ -1,7 +1,10 @@
 """Figures in words, as the page has them."""
 
-from stat_train.report.wording import points
-from studies.study.evidence import Difference
+from collections.abc import Mapping
+
+from stat_train.report.markdown import table
+from stat_train.report.wording import percent, points
+from studies.study.evidence import BySeed, Difference
 from studies.study.plan import SEEDS
 
 NOT_RUN = "Not run yet."
@@ -21,3 +24,13 @@ def seeds_of(found: Difference) -> str:
         else f"seed {found.seeds[0]} alone"
     )
     return f"{said}, {owed} of {len(SEEDS)} not run yet" if owed else said
+
+
+def seed_by_seed(found: Difference, scores: Mapping[str, BySeed]) -> str:
+    """A table: the start, both arms and their difference, a row a seed."""
+    arms = ("start", found.other, found.one)
+    rows = [
+        [str(seed), *(percent(scores[arm][seed].scores.accuracy) for arm in arms), points(its)]
+        for seed, its in zip(found.seeds, found.per_seed, strict=True)
+    ]
+    return table(["seed", *arms, "difference"], rows, right=range(5))
