@@ -17,7 +17,7 @@ LEVEL = {
         ("errors", "options", "assets", "progress", "intervals", "yaml_file", "data", "run", "wheels", "hub"),
         0,
     ),
-    **dict.fromkeys(("precision", "api_key"), 0),
+    **dict.fromkeys(("precision", "api_key", "gpu"), 0),
     **dict.fromkeys(("teacher", "student", "grading", "embedding"), 1),
     **dict.fromkeys(("difficulty", "metacognition"), 2),
     **dict.fromkeys(("methods", "training", "evaluation", "report"), 3),

@@ -126,6 +126,37 @@ def test_answers_that_have_ended_leave_the_others_as_they_are(
     assert student.answer(ITEMS, greedy, tmp_path / "c.jsonl") == at_once
 
 
+def test_a_model_whose_cache_cannot_be_cut_answers_as_it_does_alone(tiny: Path, tmp_path: Path) -> None:
+    """LFM2 has layers of convolutions beside those of attention."""
+    import torch
+    from transformers import AutoModelForCausalLM, Lfm2Config
+
+    shape = {"vocab_size": 300, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "initializer_range": 0.3}
+    torch.manual_seed(0)
+    config = Lfm2Config(**shape, **heads, layer_types=["conv", "full_attention"], pad_token_id=0)
+    folder = tmp_path / "lfm2"
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    load_tokenizer(tiny).save_pretrained(folder)
+    prompt = StudentPrompt(load_tokenizer(folder), asset("prompts/student_short.jinja"))
+    student = TransformersStudent(folder, prompt, dtype="float32")
+    together, alone = (
+        student.answer(ITEMS[:3], Sampling(max_tokens=40, batch_size=size), tmp_path / f"{size}.jsonl")
+        for size in (3, 1)
+    )
+    assert [answer.text for answer in together] == [answer.text for answer in alone]
+    assert len({answer.text for answer in together}) == 3
+
+
+def test_a_closed_student_loads_again(student: TransformersStudent, tmp_path: Path) -> None:
+    greedy = Sampling(max_tokens=4)
+    first = student.answer(ITEMS[:2], greedy, tmp_path / "a.jsonl")
+    assert student._model is not None
+    student.close()
+    assert student._model is None
+    assert student.answer(ITEMS[:2], greedy, tmp_path / "b.jsonl") == first
+
+
 def test_an_answer_stops_at_the_end_of_turn(
     student: TransformersStudent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -198,10 +198,17 @@ def test_vllm_gets_the_same_tokens_and_stops(
 ) -> None:
     """vLLM itself is replaced: what is held here is what we ask of it and what we make of its answer."""
     asked: dict[str, list] = {"prompts": [], "parameters": []}
+    rooms: list[int] = []
+    for name in ("VLLM_WORKER_MULTIPROC_METHOD", "VLLM_NO_USAGE_STATS"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
 
     class LLM:
         def __init__(self, **options) -> None:
             assert (options["model"], options["generation_config"]) == (str(tiny), "vllm")
+            assert os.environ["VLLM_WORKER_MULTIPROC_METHOD"] == "spawn"
+            assert os.environ["VLLM_NO_USAGE_STATS"] == "1"
+            rooms.append(options["max_model_len"])
 
         def generate(self, prompts, parameters, use_tqdm):
             asked["prompts"] += prompts
@@ -223,9 +230,26 @@ def test_vllm_gets_the_same_tokens_and_stops(
         prompt.tokens("is it longer?"),
     ]
     assert asked["parameters"][0].stop_token_ids == prompt.stop_tokens
+    assert asked["parameters"][0].ignore_eos
+    student.answer(items[1:], Sampling(max_tokens=30), tmp_path / "shorter.jsonl")
+    student.answer(items, Sampling(max_tokens=31), tmp_path / "longer.jsonl")
+    longest = len(prompt.tokens("is it longer?"))
+    assert rooms == [longest + 30, longest + 31]  # loaded again only where there is no room
     assert asked["parameters"][0].seed != asked["parameters"][1].seed
     assert [r.question_id for r in responses] == ["b", "a"]
     assert {r.finish_reason for r in responses} == {"stop"}
+
+
+def test_a_vllm_that_cannot_load_is_one_line(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    def broken(**_):
+        raise ValueError("Free memory on device is less than desired\nmore")
+
+    fake = ModuleType("vllm")
+    fake.LLM = broken
+    monkeypatch.setitem(sys.modules, "vllm", fake)
+    student = load_student(StudentOptions(model=str(tiny), engine="vllm"))
+    with pytest.raises(UserError, match=r"^student.engine vllm: vLLM cannot load .* less than desired\)$"):
+        student.answer([("a", "short?")], Sampling(max_tokens=3), tmp_path / "out.jsonl")
 
 
 def test_a_missing_model_names_what_may_be_given(monkeypatch: pytest.MonkeyPatch) -> None:

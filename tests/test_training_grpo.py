@@ -262,6 +262,43 @@ def test_what_is_refused_before_the_start(tiny: Path, tmp_path: Path) -> None:
         GRPOOptions(method="lora", lora={"dropout": 0.1})
 
 
+def test_a_vllm_server_that_is_away_is_one_line() -> None:
+    import requests
+
+    served = GRPOOptions(engine="vllm_server", vllm_url="http://localhost:8000")
+    said = r"^grpo.vllm_url http://localhost:8000: no server; start `trl vllm"
+    with pytest.raises(UserError, match=said), module._reachable(served):
+        raise requests.ConnectionError("no server")
+    with pytest.raises(requests.ConnectionError), module._reachable(GRPOOptions()):
+        raise requests.ConnectionError("another's")
+
+
+def test_a_batch_is_seeded_by_its_number_and_leaves_no_name_in_the_environment(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """vLLM draws the seeds of its requests from NumPy; TRL and vLLM name a rank in the environment."""
+    import numpy as np
+
+    drawn: list[list[int]] = []
+    flat = module.without_flat
+
+    def noting(answered):
+        os.environ["RANK"] = "0"
+        drawn[-1].append(int(np.random.randint(2**31)))
+        return flat(answered)
+
+    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.setattr(module, "without_flat", noting)
+    for seed, name in ((0, "a"), (0, "b"), (1, "c")):
+        drawn.append([])
+        np.random.seed(len(drawn))
+        train(tiny, tmp_path / name, max_batches=2, seed=seed)
+        assert "RANK" not in os.environ
+    first, again, other = drawn
+    assert first == again
+    assert len({*first, *other}) == 4
+
+
 def test_a_finished_training_is_kept_and_another_is_refused(tiny: Path, tmp_path: Path) -> None:
     out = train(tiny, tmp_path / "out", max_batches=1)
     before = (out / "training.json").stat().st_mtime_ns
@@ -318,4 +355,4 @@ def test_the_loss_is_stated_and_not_inherited(tmp_path: Path, monkeypatch: pytes
     served = GRPOOptions(engine="vllm_server", vllm_url="http://localhost:8000")
     made = module._vllm(served, True, [1, 2])
     assert (made["vllm_mode"], made["vllm_server_base_url"]) == ("server", "http://localhost:8000")
-    assert made["generation_kwargs"] == {"stop_token_ids": [1, 2]}
+    assert made["generation_kwargs"] == {"stop_token_ids": [1, 2], "ignore_eos": True}

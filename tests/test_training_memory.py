@@ -103,6 +103,16 @@ def test_activations_are_those_that_autograd_keeps(
     assert found.activations == pytest.approx(measured, rel=0.2)
 
 
+def test_lora_in_one_process_keeps_no_second_copy_of_what_it_wraps(tmp_path: Path) -> None:
+    shape = read_shape(write_tiny_model(tmp_path / "tiny"))
+    options = SFTOptions(method="lora", bf16=True, lora=LoraOptions(r=4))
+    one, two = (estimate_memory(options, shape, processes=n) for n in (1, 2))
+    linear = sum(inputs * outputs for _, inputs, outputs in shape.linears)
+    assert one.trained is not None
+    assert one.weights == 4 * (shape.parameters + one.trained)
+    assert two.weights == one.weights + 2 * linear
+
+
 def test_without_a_config_only_what_the_number_of_parameters_tells() -> None:
     full = estimate_memory(SFTOptions(bf16=False), None, 1_000_000)
     assert (full.weights, full.gradients, full.optimizer) == (4e6, 4e6, 8e6)

@@ -1,6 +1,7 @@
 """A training in two processes is the training of one."""
 
 import json
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +12,8 @@ from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.student.loading import load_tokenizer
 from stat_train.student.prompt import StudentPrompt
+from stat_train.training import launch, trainer
+from stat_train.training.folder import LOG
 from stat_train.training.options import SFTOptions
 from stat_train.training.sft import sft
 
@@ -68,4 +71,46 @@ def test_processes_that_fail_are_one_line(tiny: Path, tmp_path: Path, capfd) -> 
 def test_accelerate_reads_every_config_that_comes_with_the_recipes(path: Path) -> None:
     from accelerate.commands.config.config_args import load_config_from_file
 
-    assert load_config_from_file(str(path)).num_processes >= 2
+    config = load_config_from_file(str(path))
+    assert config.num_processes >= 2
+    assert config.mixed_precision == "no"  # else `sft.bf16: false` trains in bf16
+
+
+def test_processes_that_fail_behind_the_save_left_no_training(tiny, tmp_path: Path, monkeypatch) -> None:
+    """What a killed attempt saved is not taken for what a later one, which failed, did not."""
+    run = subprocess.run
+
+    def failing(command, **more):
+        run(command, **more)
+        return SimpleNamespace(returncode=1)
+
+    monkeypatch.setattr(launch.subprocess, "run", failing)
+    with pytest.raises(UserError, match="ended with code 1"):
+        trained(tiny, tmp_path / "out", accelerate=TWO_CPUS)
+    assert (tmp_path / "out.partial" / LOG).is_file()
+    monkeypatch.setattr(launch.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1))
+    with pytest.raises(UserError, match="ended with code 1"):
+        trained(tiny, tmp_path / "out", accelerate=TWO_CPUS)
+    assert not (tmp_path / "out.partial" / LOG).exists()
+
+
+def test_the_first_process_saves_without_waiting_for_the_others(tiny, tmp_path: Path, monkeypatch) -> None:
+    """Under ZeRO-3 transformers spreads every model that is loaded, which takes all processes."""
+    from transformers.integrations import deepspeed
+
+    zero3 = SimpleNamespace(is_zero3=lambda: True)
+    monkeypatch.setattr(deepspeed, "_hf_deepspeed_config_weak_ref", lambda: zero3)
+    assert deepspeed.is_deepspeed_zero3_enabled()
+    spread = []
+    monkeypatch.setattr(
+        trainer, "save_model", lambda *_: spread.append(deepspeed.is_deepspeed_zero3_enabled())
+    )
+    first = SimpleNamespace(
+        args=SimpleNamespace(world_size=1),
+        accelerator=SimpleNamespace(unwrap_model=lambda model: model),
+        model=None,
+        is_world_process_zero=lambda: True,
+        state=SimpleNamespace(log_history=[], global_step=0),
+    )
+    trainer._save(first, None, trainer.Job(tiny, [], 1, SFTOptions(**OPTIONS), tmp_path))
+    assert spread == [False]

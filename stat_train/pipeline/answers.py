@@ -56,6 +56,7 @@ def write_answers(
     number of its vote. `shots`: few-shot exemplars by question id."""
     questions = [(example.id, example.question) for example in examples]
     responses = student.answer(questions, sampling, stage.file(RESPONSES), shots)
+    student.close()  # a judge in this process may need the room
     asked = {example.id: example for example in examples}
     verdicts = grader.grade(
         [(response.text, asked[response.question_id].answer or "") for response in responses],

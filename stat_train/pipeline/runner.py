@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.evaluation.options import BenchmarkOptions
+from stat_train.gpu import give_back
 from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
 from stat_train.pipeline.reporting import SHOWN
@@ -58,6 +59,7 @@ def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> 
     started = time.monotonic()
     stage.begin()
     step.work(Work(recipe, stage, step.given(done)))
+    give_back()
     manifest = stage.manifest
     assert manifest is not None, f"{step.title} did not finish"
     _say(f"{step.title:{WIDTH}} done in {time.monotonic() - started:,.1f} s: {_counts(manifest['counts'])}")

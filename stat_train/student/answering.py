@@ -39,6 +39,9 @@ class Student(Protocol):
         and the result is that of an uninterrupted run. Raises `UserError` where an id occurs twice.
         """
 
+    def close(self) -> None:
+        """Give the memory of the weights back; the next answer loads them again."""
+
 
 def token_units(
     prompt: StudentPrompt, items: Items, sampling: Sampling, exemplars: Shots | None, max_len: int | None

@@ -48,6 +48,9 @@ class ServerStudent:
         """See `Student.prompt_tokens`."""
         return len(json.dumps(self.template.messages(question, exemplars))) // BYTES_PER_TOKEN
 
+    def close(self) -> None:
+        """See `Student.close`: nothing is held here."""
+
     def answer(
         self, items: Items, sampling: Sampling, out: Path, exemplars: Shots | None = None
     ) -> list[Response]:

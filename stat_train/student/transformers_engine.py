@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stat_train.gpu import give_back
 from stat_train.precision import answers_in
 from stat_train.student.answering import Items, Shots, answer_batches, response, token_units
 from stat_train.student.fingerprint import fingerprint
@@ -63,6 +64,12 @@ class TransformersStudent:
         batches = plan_batches(units, sampling.batch_size, depends_on)
         return answer_batches(items, batches, out, lambda batch: self._generate(batch, sampling))
 
+    def close(self) -> None:
+        """See `Student.close`."""
+        if self._model is not None:
+            self._model = None
+            give_back()
+
     def _generate(self, batch: Batch, sampling: Sampling) -> list[Response]:
         """Answer one batch, `STEPS` tokens at a time; answers that have ended leave the batch in between."""
         import torch
@@ -99,13 +106,13 @@ class TransformersStudent:
                 unfinished = (
                     (~torch.isin(new, torch.tensor(stops, device=new.device)).any(1)).nonzero().flatten()
                 )
-                running = [running[i] for i in unfinished.tolist()]
-                if not running:
+                if not len(unfinished):
                     break
                 cache = output.past_key_values
-                cache.batch_select_indices(unfinished)
-                ids = output.sequences[unfinished]
-                mask = torch.cat([mask[unfinished], mask.new_ones(len(running), new.shape[1])], dim=1)
+                kept = _kept(cache, unfinished, len(ids))
+                running = [running[place] for place in kept.tolist()]
+                ids = output.sequences[kept]
+                mask = torch.cat([mask[kept], mask.new_ones(len(kept), new.shape[1])], dim=1)
         return [response(self.prompt, unit, row) for unit, row in zip(batch.units, generated, strict=True)]
 
     def _load(self) -> "PreTrainedModel":
@@ -120,6 +127,17 @@ class TransformersStudent:
             # only what `answer` is told: a model's own defaults (top-k, repetition penalty) stay out
             self._model.generation_config = GenerationConfig()
         return self._model
+
+
+def _kept(cache: Any, unfinished: "torch.Tensor", rows: int) -> "torch.Tensor":
+    """The rows that go on, to which the cache is cut. A cache with layers that cannot be cut (those of
+    convolutions, LFM2) keeps all: what stands behind an answer's end is no part of it."""
+    import torch
+
+    if not all(hasattr(layer, "batch_select_indices") for layer in cache.layers):
+        return torch.arange(rows, device=unfinished.device)
+    cache.batch_select_indices(unfinished)
+    return unfinished
 
 
 def _left_padded(batch: Batch, pad: int) -> "tuple[torch.Tensor, torch.Tensor]":

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from stat_train.errors import UserError
+from stat_train.gpu import give_back, load_llm
 from stat_train.precision import answers_in
 from stat_train.student.answering import Items, Shots, answer_batches, response, token_units
 from stat_train.student.fingerprint import fingerprint
@@ -25,6 +25,7 @@ class VllmStudent:
         self.folder, self.prompt, self.options = model, prompt, options
         self.dtype = answers_in(options.dtype)
         self._llm: Any = None
+        self._room = 0
 
     @property
     def fingerprint(self) -> str:
@@ -48,12 +49,19 @@ class VllmStudent:
         depends_on = {"engine": "vllm", "model": self.fingerprint, "dtype": self.dtype}
         depends_on |= sampling.model_dump(exclude={"batch_size"})
         batches = plan_batches(units, COMMIT_EVERY, depends_on)
-        return answer_batches(items, batches, out, lambda batch: self._generate(batch, sampling))
+        longest = max((len(unit.prompt) for unit in units), default=0) + sampling.max_tokens
+        return answer_batches(items, batches, out, lambda batch: self._generate(batch, sampling, longest))
 
-    def _generate(self, batch: Batch, sampling: Sampling) -> list[Response]:
+    def close(self) -> None:
+        """See `Student.close`."""
+        if self._llm is not None:
+            self._llm = None
+            give_back()
+
+    def _generate(self, batch: Batch, sampling: Sampling, longest: int) -> list[Response]:
+        llm = self._load(longest)
         from vllm import SamplingParams
 
-        llm = self._load()
         parameters = [
             SamplingParams(
                 temperature=sampling.temperature,
@@ -61,6 +69,7 @@ class VllmStudent:
                 max_tokens=sampling.max_tokens,
                 seed=batch.seed + place,
                 stop_token_ids=self.prompt.stop_tokens,
+                ignore_eos=True,  # which generation_config.json names, other than these
                 detokenize=False,
             )
             for place in range(len(batch.units))
@@ -72,20 +81,18 @@ class VllmStudent:
             for unit, output in zip(batch.units, outputs, strict=True)
         ]
 
-    def _load(self) -> Any:
-        if self._llm is None:
-            try:
-                from vllm import LLM
-            except ImportError as error:
-                raise UserError(
-                    "student.engine vllm: vllm is not installed; pip install 'stat-train[vllm]'"
-                ) from error
-            self._llm = LLM(
-                model=str(self.folder),
+    def _load(self, longest: int) -> Any:
+        """The model, with room for a prompt and answer of so many tokens, or `max_model_len`: what a model
+        could hold (131,072 tokens of Llama 3.2) needs more keys and values than a GPU may have."""
+        room = self.options.max_model_len or longest
+        if self._llm is None or self._room < room:
+            self.close()
+            self._llm = load_llm(
+                "student.engine vllm",
+                str(self.folder),
                 dtype=self.dtype,
-                max_model_len=self.options.max_model_len,
+                max_model_len=room,
                 gpu_memory_utilization=self.options.gpu_memory_utilization,
-                generation_config="vllm",  # the model's own sampling defaults stay out
-                trust_remote_code=False,
             )
+            self._room = room
         return self._llm

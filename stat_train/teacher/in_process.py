@@ -1,10 +1,10 @@
 """Rows asked of vLLM in this process: for large offline work on one machine."""
 
-import gc
 from collections.abc import Sequence
 from typing import Any
 
 from stat_train.errors import UserError
+from stat_train.gpu import give_back, load_llm
 from stat_train.teacher.budget import Budget, Reservation
 from stat_train.teacher.dialect import Dialect
 from stat_train.teacher.failures import LEAST_REFUSED, TransportError
@@ -19,7 +19,7 @@ CHUNK = 1024
 
 
 class Engine:
-    """`teacher.model` in `vllm.LLM`, loaded when it is first asked; written against vLLM 0.31."""
+    """`teacher.model` in `vllm.LLM`, loaded when it is first asked."""
 
     def __init__(self, options: TeacherOptions) -> None:
         self._options = options
@@ -30,7 +30,7 @@ class Engine:
         """Gives the memory back."""
         if self._llm is not None:
             self._llm = None
-            gc.collect()
+            give_back()
 
     def replies(self, rows: Sequence[Row]) -> list[Reply | TransportError]:
         """One a row, in order.
@@ -77,24 +77,8 @@ class Engine:
 
     def _load(self) -> Any:
         if self._llm is None:
-            try:
-                from vllm import LLM
-            except ImportError as error:
-                raise UserError(
-                    "teacher.mode vllm: vllm is not installed; pip install 'stat-train[vllm]'"
-                ) from error
-            try:
-                self._llm = LLM(
-                    model=self._options.model,
-                    generation_config="vllm",  # the model's own sampling defaults stay out
-                    trust_remote_code=False,
-                    **self._options.vllm.model_dump(),
-                )
-            except Exception as error:
-                reason = " ".join(str(error).split())[:300]
-                raise UserError(
-                    f"teacher.model: vLLM cannot load {self._options.model!r} ({reason})"
-                ) from error
+            options = self._options.vllm.model_dump()
+            self._llm = load_llm("teacher.mode vllm", self._options.model, **options)
         return self._llm
 
 

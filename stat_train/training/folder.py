@@ -9,6 +9,7 @@ from stat_train.errors import UserError
 
 DONE = "training.json"
 MODEL = "model"
+LOG = "log.json"
 
 
 def check_finished(out: Path, key: str) -> None:
@@ -31,6 +32,7 @@ def work_folder(out: Path, key: str) -> Path:
     with atomic_file(stamp) as file:
         file.write(key.encode())
     shutil.rmtree(work / MODEL, ignore_errors=True)
+    (work / LOG).unlink(missing_ok=True)  # written last: a sign that the model is whole
     for checkpoint in work.glob("checkpoint-*"):
         try:
             json.loads((checkpoint / "trainer_state.json").read_text())  # the last file that is written

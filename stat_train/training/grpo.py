@@ -15,9 +15,9 @@ from stat_train.errors import UserError
 from stat_train.grading.grader import BadGold, Grader
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.prompt import StudentPrompt
-from stat_train.training.folder import DONE, MODEL, check_finished, work_folder
+from stat_train.training.folder import DONE, LOG, MODEL, check_finished, work_folder
 from stat_train.training.grpo_options import GRPOOptions
-from stat_train.training.grpo_trainer import LOG, GRPOJob, train_grpo
+from stat_train.training.grpo_trainer import GRPOJob, train_grpo
 from stat_train.training.preflight import refuse_forbidden
 from stat_train.training.prompt_order import Skill, prompt_order
 from stat_train.training.reward import VerifiedReward, verifiable

@@ -26,7 +26,7 @@ def cache_bytes(options: GRPOOptions, shape: Shape | None) -> float | None:
     the shape does not tell."""
     if shape is None:
         return None
-    width = sum(outputs for name, _, outputs in shape.linears if name in KEYS_AND_VALUES)
+    width = sum(outputs for name, _, outputs in shape.linears if name.rpartition(".")[2] in KEYS_AND_VALUES)
     each = 2 if options.autocast or options.dtype == "bfloat16" else 4
     return float(options.answers * (options.max_prompt + options.max_tokens) * width * each) or None
 

@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from stat_train.data.atomic import atomic_file
 from stat_train.data.example import Example
-from stat_train.errors import UserError
+from stat_train.errors import UserError, first_line
+from stat_train.gpu import own_environment, prepare_vllm
 from stat_train.progress import Bar, progress
 from stat_train.student.adapter import merge_adapter
 from stat_train.student.loading import load_model, load_tokenizer, save_model
 from stat_train.student.prompt import StudentPrompt
-from stat_train.training.folder import MODEL
+from stat_train.training.folder import LOG, MODEL
 from stat_train.training.grpo_options import GRPOOptions
 from stat_train.training.light_lora import lighten
 from stat_train.training.reward import VerifiedReward
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import torch
     from trl import GRPOConfig, GRPOTrainer
 
-LOG = "log.json"
 LOGGED = ("step", "loss", "grad_norm", "learning_rate", "entropy", "kl", "clip_ratio/region_mean")
 SEED_STRIDE = 1_000_003
 """Between the seeds of two trainings; those of its batches follow one another."""
@@ -58,6 +58,11 @@ def train_grpo(job: GRPOJob) -> None:
     Leaves the trained student in `model` there, a plain model folder, the updates in `log.json`, and what
     every answer earned in `rollouts.jsonl`.
     """
+    with own_environment():
+        _train(job)
+
+
+def _train(job: GRPOJob) -> None:
     import huggingface_hub.constants
     import torch
     from datasets import Dataset
@@ -80,9 +85,10 @@ def train_grpo(job: GRPOJob) -> None:
         tokenizer.eos_token = tokenizer.convert_ids_to_tokens(job.prompt.end_of_turn)
     with progress("GRPO batches", total=job.batches) as bar:
         bar.advance(done)
-        with buildable("grpo"):
+        policy = _policy(job)
+        with buildable("grpo"), _reachable(options):
             trainer = _trainer_class(job)(
-                model=_policy(job),
+                model=policy,
                 reward_funcs=[_reward_function(job, log, bar)],
                 args=config,
                 train_dataset=Dataset.from_list(
@@ -187,15 +193,30 @@ def _vllm(options: GRPOOptions, gpu: bool, stops: Sequence[int]) -> dict[str, An
         raise UserError(
             f"grpo.engine {options.engine}: vllm is not installed; pip install 'stat-train[vllm]'"
         )
+    prepare_vllm()
     where: dict[str, Any] = {"vllm_mode": "colocate", "vllm_gpu_memory_utilization": options.vllm_memory}
     if options.engine == "vllm_server":
         where = {"vllm_mode": "server", "vllm_server_base_url": options.vllm_url}
     return {
         "use_vllm": True,
         "vllm_max_model_length": options.max_prompt + options.max_tokens,
-        "generation_kwargs": {"stop_token_ids": list(stops)},
+        "generation_kwargs": {"stop_token_ids": list(stops), "ignore_eos": True},
         **where,
     }
+
+
+@contextmanager
+def _reachable(options: GRPOOptions) -> Iterator[None]:
+    """Turns the silence of a vLLM server into one line."""
+    try:
+        yield
+    except OSError as error:  # what requests raises is one
+        if options.engine != "vllm_server":
+            raise
+        raise UserError(
+            f"grpo.vllm_url {options.vllm_url}: {first_line(error)}; start `trl vllm-serve --model FOLDER` "
+            "there"
+        ) from error
 
 
 def _policy(job: GRPOJob) -> Any:
@@ -209,7 +230,9 @@ def _policy(job: GRPOJob) -> Any:
 
 
 def _trainer_class(job: GRPOJob) -> "type[GRPOTrainer]":
-    """GRPOTrainer asking the prompts of the evaluation, each batch seeded from the training's seed."""
+    """GRPOTrainer asking the prompts of the evaluation, each batch seeded from the training's seed: torch's
+    random numbers are transformers' own, NumPy's are those that vLLM takes for the seeds of its requests."""
+    import numpy as np
     import torch
     from trl import GRPOTrainer
 
@@ -221,7 +244,9 @@ def _trainer_class(job: GRPOJob) -> "type[GRPOTrainer]":
 
         def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
             batch = self.state.global_step // job.options.updates
-            torch.manual_seed(job.options.seed * SEED_STRIDE + batch)
+            seed = job.options.seed * SEED_STRIDE + batch
+            torch.manual_seed(seed)
+            np.random.seed(seed % 2**32)
             asked = [job.examples[row["place"]] for row in inputs]
             with self.accelerator.autocast() if answers_itself else nullcontext():
                 answered: dict[str, Any] = super()._generate_and_score_completions(inputs)

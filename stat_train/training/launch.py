@@ -31,7 +31,7 @@ def launch(job: Job, config: Path) -> None:
         others = f"accelerate launch --config_file {config} --machine_rank N -m {__name__} {file.resolve()}"
         print(f"sft: on machine N = 1, 2, ... now run: {others}", file=sys.stderr, flush=True)
     done = subprocess.run(command, check=False)
-    if done.returncode < 0 or not (job.work / MODEL).is_dir():
+    if done.returncode or not (job.work / MODEL).is_dir():
         raise UserError(
             f"sft: the processes of {config} ended with code {done.returncode} (what they said is above); "
             "mend that and run the same command again: it goes on from the last checkpoint"

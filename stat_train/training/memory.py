@@ -107,7 +107,7 @@ def estimate_memory(
         parameters,
         trained,
         tokens,
-        _share(_weights(options, shape, parameters, width, adapters), spread),
+        _share(_weights(options, shape, parameters, width, adapters, processes), spread),
         _share(_times(trained, trained_width), spread),
         _share(_times(trained, state), spread),
         None if shape is None else _activations(options, shape, tokens),
@@ -128,9 +128,15 @@ def _is_target(name: str, targets: str | Sequence[str]) -> bool:
 
 
 def _weights(
-    options: SFTOptions, shape: Shape | None, parameters: int | None, width: int, adapters: int | None
+    options: SFTOptions,
+    shape: Shape | None,
+    parameters: int | None,
+    width: int,
+    adapters: int | None,
+    processes: int,
 ) -> float | None:
-    """The weights, the adapters on top, and the bf16 copies that autocast keeps until the backward pass."""
+    """The weights as they are loaded, the adapters on top, and the bf16 copies that autocast keeps until the
+    backward pass; one process with LoRA keeps none of what its adapters wrap (light_lora.py)."""
     if options.method == "full" and shape is None:
         return _times(parameters, width)
     if shape is None or adapters is None:
@@ -138,6 +144,8 @@ def _weights(
     linear = sum(inputs * outputs for _, inputs, outputs in shape.linears)
     if options.method == "qlora":
         return linear * NF4 + (shape.parameters - linear) * 2 + adapters * 2
+    if options.method == "lora" and processes == 1:
+        linear -= sum(i * o for name, i, o in shape.linears if _is_target(name, options.lora.targets))
     copies = 2 * linear if options.autocast and width == 4 and not options.gradient_checkpointing else 0
     return shape.parameters * width + copies + (adapters * 4 if options.method == "lora" else 0)
 

@@ -12,11 +12,11 @@ from stat_train.data.jsonl import write_jsonl
 from stat_train.errors import UserError
 from stat_train.student.fingerprint import fingerprint
 from stat_train.student.prompt import StudentPrompt
-from stat_train.training.folder import DONE, MODEL, check_finished, work_folder
+from stat_train.training.folder import DONE, LOG, MODEL, check_finished, work_folder
 from stat_train.training.launch import launch
 from stat_train.training.options import SFTOptions
 from stat_train.training.preflight import Row, Tokenized, preflight
-from stat_train.training.trainer import LOG, Job, train
+from stat_train.training.trainer import Job, train
 
 
 def sft(

@@ -16,7 +16,7 @@ from stat_train.progress import Bar, progress
 from stat_train.student.adapter import copy_adapter, merge_adapter
 from stat_train.student.loading import load_model, load_tokenizer, save_model
 from stat_train.training.answer_loss import answer_loss_trainer
-from stat_train.training.folder import MODEL
+from stat_train.training.folder import LOG, MODEL
 from stat_train.training.layout import laid_out, shares, steps
 from stat_train.training.light_lora import lighten
 from stat_train.training.options import LoraOptions, SFTOptions
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
-LOG = "log.json"
 LOGGED = ("step", "loss", "grad_norm", "learning_rate")
 
 
@@ -212,11 +211,14 @@ def _advancing(bar: Bar) -> Any:
 
 def _save(trainer: "SFTTrainer", tokenizer: "PreTrainedTokenizerBase", job: Job) -> None:
     """A plain model folder, whatever the method, the adapter inside it if it is kept; and the losses."""
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
     folder, options = job.work / MODEL, job.options
     spread = trainer.args.world_size > 1
     state = trainer.accelerator.get_state_dict(trainer.model_wrapped) if spread else None
     if not trainer.is_world_process_zero():
         return
+    unset_hf_deepspeed_config()  # under ZeRO-3 a model that is loaded waits for all processes
     model = trainer.accelerator.unwrap_model(trainer.model)
     if options.method == "full":
         if state is not None:
