@@ -107,13 +107,13 @@ def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """
     from stat_train.pipeline.context import check_context
     from stat_train.pipeline.opening import open_prompts
-    from stat_train.pipeline.prompt_examples import prompt_contexts
+    from stat_train.pipeline.prompt_examples import also_shown, prompt_contexts
     from stat_train.recipe_file import read_recipe
 
     read = read_recipe(recipe, overrides or ())
     prompts = open_prompts(read)
     for task, context in prompt_contexts(read, 0).items():
-        prompts.check(task, context)
+        prompts.check(task, context, also_shown(read, task))
         typer.echo(f"{task:16} ok  {prompts.path(task)}")
     for line in check_context(read):
         typer.echo(line)

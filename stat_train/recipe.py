@@ -263,6 +263,8 @@ class Recipe(Options):
             raise ValueError("rounds.validation is for `data:`; `tutor:` makes new questions for every round")
         if self.selection.rewrites(rounds.arm):
             raise ValueError("rounds train on the pool's own solutions: set selection.answers to 1")
+        if rounds.replay and self.selection.tokens:
+            raise ValueError("rounds.replay shares out pairs: set it to 0 with selection.tokens")
         if rounds.at_once and self.selection.size is None:
             raise ValueError("rounds.at_once needs to know how many pairs a round has: set selection.size")
         return self

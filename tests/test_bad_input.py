@@ -229,6 +229,18 @@ def test_in_a_template(here: Path, fails: Say, template: str, words: tuple[str, 
     assert all(word in line for word in words), line
 
 
+def test_a_template_that_does_not_show_the_reference_asked_for(here: Path, fails: Say) -> None:
+    (here / "mine").mkdir()
+    packaged = asset("prompts/diagnose.jinja").read_text()
+    shown = '{{ item.reference | block("reference", item.id) }}'
+    assert shown in packaged
+    (here / "mine" / "diagnose.jinja").write_text(packaged.replace(shown, ""))
+    code, line = fails("prompts", "check", "recipe.yaml", "prompts_dir=mine", "diagnosis.with_reference=true")
+    assert code == 2
+    assert "diagnose.jinja" in line
+    assert "no <reference> block" in line
+
+
 def test_a_template_without_its_data_block(here: Path, fails: Say) -> None:
     (here / "mine").mkdir()
     text = "{% block system %}{% endblock %}{% block user %}answers id skills reason skill{% endblock %}"

@@ -135,6 +135,12 @@ def test_prompts_are_listed_shown_with_real_rows_and_checked(cli) -> None:
     other = cli("prompts", "show", "label_skills", "recipes/smoke.yaml")
     assert '<question id="q1">' in shown != other
     assert cli("prompts", "check", "recipes/smoke.yaml").count(" ok ") == 8
+    told = cli("prompts", "show", "diagnose", "recipes/smoke.yaml", "diagnosis.with_reference=true")
+    assert "<reference " in told
+    options = ("selection.stat_syn.references=4", "selection.stat_syn.questions=3")
+    asked = cli("prompts", "show", "synthesize", "recipes/smoke.yaml", *options)
+    assert asked.count("<reference_question ") == 4
+    assert "exactly 3 elements" in asked
 
 
 def test_the_cache_is_counted_exported_and_pruned(cli, tmp_path: Path) -> None:

@@ -3,18 +3,23 @@
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from tiny_model import write_tiny_model
 
+from stat_train.assets import asset
+from stat_train.data.example import Example
 from stat_train.embedding import nearest as nearest_module
 from stat_train.embedding import vectors as vectors_module
 from stat_train.embedding.minilm import embedded_sentence_model
 from stat_train.embedding.model import SentenceModel, sentence_model_folder
 from stat_train.embedding.nearest import nearest
-from stat_train.embedding.vectors import embed, read_vectors
+from stat_train.embedding.vectors import embed, forget_pieces, read_vectors
 from stat_train.errors import UserError
+from stat_train.pipeline.embedding import embed_step
+from stat_train.recipe_file import read_recipe
 
 TEXTS = [f"{n} birds and {n * n} bees" for n in range(11)] + ["", "a" * 300]
 
@@ -74,6 +79,78 @@ def test_a_model_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch) -> N
         SentenceModel(tmp_path)
 
 
+def test_weights_that_were_not_loaded_are_refused(tiny: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    shutil.copytree(tiny, folder := tmp_path / "renamed")
+    weights = load_file(folder / "model.safetensors")
+    renamed = {f"other.{name}": its for name, its in weights.items()}
+    save_file(renamed, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(UserError, match=r"renamed: weights without .* fetch the model again"):
+        SentenceModel(folder)
+
+
+def test_a_model_that_cannot_embed_is_one_line(tiny: Path, tmp_path: Path) -> None:
+    from transformers import T5Config, T5Model
+
+    shape = {"d_model": 16, "d_ff": 16, "d_kv": 8, "num_heads": 2, "num_layers": 1, "vocab_size": 300}
+    T5Model(T5Config(**shape, decoder_start_token_id=0)).save_pretrained(folder := tmp_path / "t5")
+    for path in tiny.glob("tokenizer*"):
+        shutil.copy(path, folder)
+    with pytest.raises(UserError, match=r"t5: is no sentence model \(.*; give an encoder's folder"):
+        SentenceModel(folder)
+
+
+def test_roberta_takes_texts_of_all_its_positions_but_those_of_padding(tiny: Path, tmp_path: Path) -> None:
+    from transformers import RobertaConfig, RobertaModel
+
+    shape = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    config = RobertaConfig(**shape, vocab_size=300, max_position_embeddings=66, pad_token_id=1)
+    RobertaModel(config).save_pretrained(folder := tmp_path / "roberta")
+    for path in tiny.glob("tokenizer*"):
+        shutil.copy(path, folder)
+    model = SentenceModel(folder)
+    assert model.max_tokens == 64
+    assert model.encode(["a" * 300])[1] == 1
+
+
+def test_a_folders_pooling_is_part_of_what_its_vectors_are(tiny: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny, folder := tmp_path / "mine")
+    recipe = read_recipe(asset("recipes/arms.yaml"), [f"selection.embedding.model={folder}"])
+    bare = embed_step(recipe).files
+    (folder / "1_Pooling").mkdir()
+    told = []
+    for pooling in ("mean", "cls"):
+        (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": pooling}))
+        told.append(embed_step(recipe).files)
+    assert bare != told[0] != told[1]
+
+
+def test_a_pool_that_is_embedded_is_not_embedded_again(tiny: Path, tmp_path: Path, monkeypatch) -> None:
+    """The second split was being embedded when the run was killed."""
+    split = {"pool": ["a", "b"], "validation": ["c"]}
+    work = SimpleNamespace(
+        recipe=read_recipe(asset("recipes/arms.yaml"), [f"selection.embedding.model={tiny}"]),
+        split=lambda name, _: [Example(text, text) for text in split[name]],
+        stage=SimpleNamespace(file=tmp_path.joinpath, finish=lambda *_, **__: None),
+    )
+    encode, encoded = SentenceModel.encode, []
+
+    def noting(self, texts):
+        if not texts[0].startswith("word"):
+            encoded.append(list(texts))
+            if len(encoded) == 2:
+                raise KeyboardInterrupt
+        return encode(self, texts)
+
+    monkeypatch.setattr(SentenceModel, "encode", noting)
+    with pytest.raises(KeyboardInterrupt):
+        embed_step(work.recipe).work(work)
+    embed_step(work.recipe).work(work)
+    assert encoded == [["a", "b"], ["c"], ["c"]]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pool.npy", "validation.npy"]
+
+
 def test_a_killed_embedding_goes_on_and_ends_with_the_same_bytes(
     tiny: Path, tmp_path: Path, monkeypatch
 ) -> None:
@@ -95,6 +172,10 @@ def test_a_killed_embedding_goes_on_and_ends_with_the_same_bytes(
     embed(model, TEXTS, tmp_path / "killed.npy")
     assert calls == [5, 5, 5, 3]
     assert (tmp_path / "killed.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+    for name in ("killed.npy", "whole.npy"):
+        embed(model, TEXTS, tmp_path / name)
+        forget_pieces(tmp_path / name)
+    assert calls == [5, 5, 5, 3]  # what is there is not computed again until it is forgotten
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.npy", "whole.npy"]
     assert read_vectors(tmp_path / "whole.npy") == pytest.approx(
         np.concatenate([encode(TEXTS[start : start + 5])[0] for start in (0, 5, 10)])

@@ -140,6 +140,14 @@ def test_labels_that_are_there_are_kept_and_not_asked_for():
         run(labels, [Example("x", "?", skills=("magic",))])
 
 
+def test_subjects_come_back_in_the_lists_spelling():
+    taxonomy = SkillTaxonomy.from_names({"Intermediate Algebra": ["addition"]})
+    mine = Example("mine", "by hand", subject="intermediate algebra", skills=("addition",))
+    made, teacher = run(labels, [mine, *questions(1, "intermediate_algebra")], taxonomy)
+    assert {example.subject for example in made.examples} == {"Intermediate Algebra"}
+    assert "intermediate_algebra" in teacher.asked[0].prompt
+
+
 def test_an_unknown_subject_costs_no_request():
     teacher = ScriptedTeacher(labels)
     taxonomy = SkillTaxonomy.from_names({"algebra": ["a"]})

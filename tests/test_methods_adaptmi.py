@@ -115,7 +115,7 @@ def test_a_skill_map_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({"exemplars": POOL[:2]}, "2 exemplars with a solution are fewer than k 5"),
+        ({"exemplars": POOL[:2]}, "2 different exemplars with a solution are fewer than k 5"),
         ({"exemplars": POOL, "k": 0}, "k is 0"),
         ({"exemplars": POOL, "skill_map": {("", "sum"): ["nobody"]}}, "'nobody' under 'sum'"),
         ({"exemplars": POOL, "fixed": [Example("f", "f?")]}, "fixed exemplar 'f' has no solution"),
@@ -132,6 +132,30 @@ def test_exemplars_that_do_not_fit_are_left_out_from_the_last_and_counted() -> N
     assert ids(short) == ids(prompt)[:2]
     assert short.dropped == 3
     assert prompt.fitted(lambda question, shots: True) == prompt
+
+
+def test_of_exemplars_that_are_left_out_nothing_is_said_but_their_number() -> None:
+    (prompt,) = AdaptMI(POOL, k=5).prompts(QUESTIONS[:1], ["q0"], {"q0": ["rate", "nothing"]})
+    assert prompt.filled or prompt.backed_off
+    short = prompt.fitted(lambda question, shots: len(shots) <= 1)
+    assert (short.filled, short.dropped) == (0, 4)
+    assert set(short.backed_off) <= set(ids(short))
+
+
+def test_all_exemplars_of_a_prompt_differ_where_the_pool_repeats_a_question() -> None:
+    repeated = [Example(f"r{n}", "What is 2 + 2?", "4", skills=("sum",)) for n in range(8)]
+    chooser = AdaptMI([*repeated, *POOL[:3]], k=4)
+    (by_skill,) = chooser.prompts(QUESTIONS[:1], ["q0"], {"q0": ["sum"]})
+    for prompt in (by_skill, chooser.fixed_prompt(QUESTIONS[0]), chooser.random_prompt(QUESTIONS[0])):
+        assert len({example.question for example in prompt.exemplars}) == 4
+
+
+def test_more_exemplars_than_a_hundred_are_shown_if_asked() -> None:
+    pool = [exemplar(n, "sum") for n in range(300)]
+    chooser = AdaptMI(pool, k=128)
+    (prompt,) = chooser.prompts(QUESTIONS[:1], ["q0"], {"q0": ["sum"]})
+    assert (len(prompt.exemplars), prompt.filled, prompt.backed_off) == (128, 0, {})
+    assert len(chooser.random_prompt(QUESTIONS[0]).exemplars) == 128
 
 
 def test_messages_show_the_exemplars_then_the_question() -> None:

@@ -94,6 +94,17 @@ def test_embed_syn_shows_the_nearest_group_first_then_the_next_then_another_samp
     assert made[0].lineage == {"difficult_question": "v"}
 
 
+def test_embed_syn_asks_nothing_twice_and_another_seed_asks_anew() -> None:
+    failed = [Example(f"v{n}", f"{n}?") for n in range(10)]
+    asked = []
+    for seed in (0, 1):
+        calls = EmbedSynCalls(
+            failed, on_a_circle(*[0] * 10), POOL, on_a_circle(*range(60)), EmbedSynOptions(), seed=seed
+        )
+        asked += [(tuple(its.id for its in call.references), call.sample) for call in calls(("", ""), 25)]
+    assert len(set(asked)) == len(asked)
+
+
 def test_embed_syn_makes_do_with_a_pool_smaller_than_a_group() -> None:
     calls = EmbedSynCalls([Example("v", "?")], on_a_circle(0), POOL[:2], on_a_circle(0, 1), EmbedSynOptions())
     assert [(len(call.references), call.sample) for call in calls(("", ""), 2)] == [(2, 0), (2, 1)]

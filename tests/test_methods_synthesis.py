@@ -222,6 +222,8 @@ def test_the_control_varies_the_failed_questions_themselves() -> None:
     assert {a.blocks("reference_solution")["r1"] for a in asked} == {"4", "Steps.\n#### 5"}
     assert {a.sample for a in asked} == {0, 1}
     assert Counter(row.lineage["difficult_question"] for row in made.pairs.rows) == {"v1": 12, "v2": 12}
+    equal = LLM2LLMCalls([Example(f"e{n}", "Same?", answer="4") for n in range(3)])(("", ""), 6)
+    assert sorted(call.sample for call in equal) == [0, 1, 2, 3, 4, 5]
     with pytest.raises(UserError, match="row 'v3' has no solution or answer"):
         LLM2LLMCalls([Example("v3", "?")])
     with pytest.raises(UserError, match="leave llm2llm out"):

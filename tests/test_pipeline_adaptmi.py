@@ -118,6 +118,13 @@ def test_a_setting_that_cannot_be_is_named(changes, told) -> None:
         plan(read_recipe(SMOKE, changes), "adaptmi")
 
 
+def test_a_template_without_exemplars_is_no_few_shot_prompt(tmp_path) -> None:
+    bare = tmp_path / "bare.jinja"
+    bare.write_text("{% block user %}{{ question }}{% endblock %}")
+    with pytest.raises(UserError, match=r"bare.jinja: the template does not use `exemplars`"):
+        plan(read_recipe(SMOKE, [f"student.template={bare}"]), "adaptmi")
+
+
 def test_fixed_exemplars_must_stand_in_the_pool(tiny, tmp_path) -> None:
     chosen = [f"student.model={tiny}", f"run_dir={tmp_path}", *CHOSEN, "adaptmi.fixed=[nobody, none1]"]
     with pytest.raises(UserError, match="the pool has no question 'nobody'"):

@@ -1,6 +1,7 @@
 """Every arm from one recipe: its pairs, their number or tokens, the rewrites, seeds and estimate."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny_model import write_tiny_model
@@ -10,7 +11,7 @@ from stat_train.errors import UserError
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.estimate import estimate
-from stat_train.pipeline.selection import token_cost
+from stat_train.pipeline.selection import token_cost, training_set_of
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 from stat_train.report.extras import Extras, TrainingSetSummary
@@ -175,6 +176,17 @@ def test_a_size_in_pairs_and_one_in_tokens_and_rounds_of_rewrites_are_refused(
         recipe_for(tiny, tmp_path, "selection.tokens=100")
     with pytest.raises(UserError, match=r"set selection\.answers to 1"):
         recipe_for(tiny, tmp_path, "selection.answers=3", "rounds=2")
+    with pytest.raises(UserError, match=r"rounds\.replay shares out pairs: set it to 0"):
+        recipe_for(tiny, tmp_path, "selection.size=null", "selection.tokens=100", "rounds=2")
+
+
+def test_an_arm_of_tokens_of_which_no_pair_was_made_is_one_line(tmp_path: Path, tiny: Path) -> None:
+    recipe = recipe_for(tiny, tmp_path, "selection.size=null", "selection.tokens=5000", "arms=[llm2llm]")
+    for name in ("rows.jsonl", "yield.jsonl"):
+        (tmp_path / name).write_text("")
+    work = SimpleNamespace(recipe=recipe, file=lambda stage, name: tmp_path / name)
+    with pytest.raises(UserError, match="llm2llm: no pair could be made of the 5,000 tokens"):
+        training_set_of("llm2llm", work)
 
 
 def test_what_each_arm_holds_is_told(tiny: Path, tmp_path: Path) -> None:

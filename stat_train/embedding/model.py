@@ -25,6 +25,7 @@ POOLINGS = {
     "pooling_mode_mean_tokens": "mean",
     "pooling_mode_cls_token": "cls",
 }
+POOLING = Path("1_Pooling", "config.json")
 LONGEST = 512
 """Tokens of a text, where the model does not say less."""
 
@@ -54,19 +55,35 @@ class SentenceModel:
         self.pooling, self.batch_size = _pooling(folder), batch_size
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-            model = AutoModel.from_pretrained(
-                folder, dtype=torch.float32, trust_remote_code=False, use_safetensors=True
+            model, found = AutoModel.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
             )
         except (OSError, ValueError, SafetensorError) as error:
             raise UserError(
                 f"{OPTION} {folder}: cannot be loaded ({first_line(error)}); give an encoder's folder"
             ) from error
+        if missing := [name for name in found["missing_keys"] if not name.startswith("pooler.")]:
+            raise UserError(f"{OPTION} {folder}: weights without {min(missing)}; fetch the model again")
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.tokenizer.padding_side = "right"
         self.model = model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
-        self.max_tokens = _max_tokens(folder, self.tokenizer, model.config)
+        self.max_tokens = _max_tokens(folder, self.tokenizer, model)
         self.width = int(model.config.hidden_size)
+        self._try(folder)
+
+    def _try(self, folder: Path) -> None:
+        """One text of the longest there may be, so that what the model cannot do is said before the rest."""
+        try:
+            self.encode(["word " * self.max_tokens])
+        except (ValueError, RuntimeError, IndexError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{OPTION} {folder}: is no sentence model ({first_line(error)}); give an encoder's folder"
+            ) from error
 
     def encode(self, texts: Sequence[str]) -> tuple["Vectors", int]:
         """The vectors of `texts`, in order, and how many of these were cut at `max_tokens`.
@@ -109,8 +126,8 @@ def _mean(states: "torch.Tensor", mask: "torch.Tensor") -> "torch.Tensor":
 
 def _pooling(folder: Path) -> str:
     """`mean` or `cls`, as the folder's 1_Pooling/config.json says; mean without one."""
-    config = _json(folder / "1_Pooling" / "config.json")
-    named = config.get("pooling_mode", [])  # as sentence-transformers writes it since 6
+    config = _json(folder / POOLING)
+    named = config.get("pooling_mode") or []  # as sentence-transformers writes it since 6
     asked = [named] if isinstance(named, str) else list(named)
     asked += [name for name, on in config.items() if name.startswith("pooling_mode_") and on is True]
     if any(name not in POOLINGS for name in asked) or len(asked) > 1:
@@ -121,10 +138,15 @@ def _pooling(folder: Path) -> str:
     return POOLINGS[asked[0]] if asked else "mean"
 
 
-def _max_tokens(folder: Path, tokenizer: Any, config: Any) -> int:
-    """The least of what the folder, the tokenizer and the positions allow."""
+def _max_tokens(folder: Path, tokenizer: Any, model: Any) -> int:
+    """The least of what the folder, the tokenizer and the positions allow. RoBERTa's begin behind the one
+    that stands for padding."""
     said = _json(folder / "sentence_bert_config.json").get("max_seq_length")
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = getattr(model.config, "max_position_embeddings", None)
+    table = getattr(getattr(model, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    if positions and padding is not None:
+        positions -= padding + 1
     return min(int(limit) for limit in (said, tokenizer.model_max_length, positions, LONGEST) if limit)
 
 
@@ -133,5 +155,5 @@ def _json(file: Path) -> dict[str, Any]:
         return {}
     try:
         return dict(json.loads(file.read_text()))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise UserError(f"{OPTION}: {file} cannot be read ({error}); fetch the model again") from error

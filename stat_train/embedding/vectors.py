@@ -17,12 +17,12 @@ PIECE = 2048
 def embed(model: "SentenceModel", texts: Sequence[str], out: Path) -> int:
     """Write the vectors of `texts` to `out` (.npy, fp32, a row a text); how many texts were cut.
 
-    They are written in pieces beside `out`; a later call with the same arguments takes up those that are
-    there, and ends with the same bytes.
+    They are written in pieces beside `out`, which stay until `forget_pieces`; a later call with the same
+    arguments takes up those that are there, and ends with the same bytes.
     """
     import numpy as np
 
-    pieces = [(start, out.with_name(f".{out.stem}-{start:09d}.npz")) for start in range(0, len(texts), PIECE)]
+    pieces = [(start, _piece(out, f"{start:09d}")) for start in range(0, len(texts), PIECE)]
     cut = 0
     with progress(f"embedding {out.stem}", len(texts)) as bar:
         for start, piece in pieces:
@@ -39,9 +39,17 @@ def embed(model: "SentenceModel", texts: Sequence[str], out: Path) -> int:
         for _, piece in pieces:
             with np.load(piece) as kept:
                 file.write(kept["vectors"].astype("<f4").tobytes())
-    for _, piece in pieces:
-        piece.unlink()
     return cut
+
+
+def forget_pieces(out: Path) -> None:
+    """Delete the pieces of what `embed` wrote to `out`."""
+    for piece in out.parent.glob(_piece(out, "*").name):
+        piece.unlink()
+
+
+def _piece(out: Path, start: str) -> Path:
+    return out.with_name(f".{out.stem}-{start}.npz")
 
 
 def read_vectors(path: Path) -> "Vectors":

@@ -56,8 +56,9 @@ def label(
 ) -> Labelling:
     """Label every example that has no skills yet with up to `max_skills` of its subject's closed list.
 
-    Examples that have labels keep them (in the list's spelling) and are not asked. A question is
-    quarantined where a name is off the list after the one repair, or where the teacher names no skill.
+    Examples that have labels keep them and are not asked. Labels and subjects come back in the list's
+    spelling. A question is quarantined where a name is off the list after the one repair, or where the
+    teacher names no skill.
     `sample` asks for another draw of the same answers; `repair` off takes the first answers as they are.
     Raises UserError for an existing label or a subject that the taxonomy does not know.
     """
@@ -102,8 +103,13 @@ def label(
             reasons[example.id] = why
             labelled[example.id] = replace(example, skills=tuple(why))
     order = {example.id: place for place, example in enumerate(examples)}
+    subjects = {its: taxonomy.subject(its) for its in {example.subject for example in examples}}
     return Labelling(
-        examples=[labelled[example.id] for example in examples if example.id in labelled],
+        examples=[
+            replace(labelled[example.id], subject=subjects[example.subject])
+            for example in examples
+            if example.id in labelled
+        ],
         quarantined=sorted(quarantined, key=lambda row: order[row.question_id]),
         owed=sorted(owed, key=lambda row: order[row.question_id]),
         reasons={id: reasons[id] for id in order if id in reasons},

@@ -64,6 +64,10 @@ class SkillTaxonomy:
         """The subjects that have skills of their own, in order; () where the list serves every subject."""
         return tuple(dict.fromkeys(skill.subject for skill in self.entries if skill.subject))
 
+    def subject(self, name: str) -> str:
+        """The listed spelling of a subject, or the name as it is where the list has none for it."""
+        return next((its for its in self.subjects if normalise(its) == normalise(name)), name)
+
     @property
     def parents(self) -> dict[SkillKey, str]:
         """(subject, skill) -> the listed name of its parent, for the skills that have one."""

@@ -11,7 +11,7 @@ from stat_train.methods.few_shot import FewShotPrompt
 from stat_train.methods.neighbours import Neighbours, Skill, skill_rows
 
 LOOKED_AT = 100
-"""Exemplars of a skill that are drawn to find the few that a prompt takes."""
+"""Exemplars of a skill that are drawn, at least, to find the few that a prompt takes."""
 
 
 class AdaptMI:
@@ -21,7 +21,8 @@ class AdaptMI:
     `skill_map` maps (subject, skill) to ids among them; none: their own labels. `fixed` are the exemplars of
     the prompt that is the same for every question, and that fills the places no skill can; none: `k` drawn
     once, of as many different skills as there are. `parents`: `SkillTaxonomy.parents`, for back-off.
-    A question never stands among its own exemplars. Raises UserError for exemplars that cannot be used.
+    A question never stands among its own exemplars; of exemplars with one question the first is used.
+    Raises UserError for exemplars that cannot be used.
     """
 
     def __init__(
@@ -34,15 +35,16 @@ class AdaptMI:
         parents: Mapping[Skill, str] | None = None,
         seed: int = 0,
     ) -> None:
-        usable = [example for example in exemplars if example.solution]
+        usable = _once([example for example in exemplars if example.solution])
         if k < 1:
             raise UserError(f"AdaptMI: k is {k}; give one exemplar or more")
         if len(usable) < k:
             raise UserError(
-                f"AdaptMI: {len(usable)} exemplars with a solution are fewer than k {k}; give more, or a "
-                "smaller k"
+                f"AdaptMI: {len(usable)} different exemplars with a solution are fewer than k {k}; give "
+                "more, or a smaller k"
             )
         self.exemplars, self.k, self.seed = usable, k, seed
+        self._looked_at = max(LOOKED_AT, 2 * k)
         rows = skill_rows(usable)
         self._places = (
             {skill: its.tolist() for skill, its in rows.items()}
@@ -113,14 +115,14 @@ class AdaptMI:
         self, source: Skill, question: Example, taken: Collection[str], draw: random.Random
     ) -> Iterator[Example]:
         places = self._places.get(source, [])
-        for place in draw.sample(places, min(len(places), LOOKED_AT)):
+        for place in draw.sample(places, min(len(places), self._looked_at)):
             example = self.exemplars[place]
             if example.id not in taken and not _same(example, question):
                 yield example
 
     def _random_order(self, question: Example) -> Iterator[Example]:
         draw = random.Random(f"{self.seed} random {question.id}")
-        most = min(len(self.exemplars), LOOKED_AT)
+        most = min(len(self.exemplars), self._looked_at)
         return (self.exemplars[place] for place in draw.sample(range(len(self.exemplars)), most))
 
     def _drawn_once(self) -> list[Example]:
@@ -145,6 +147,13 @@ def _others(question: Example, exemplars: Iterable[Example]) -> Iterator[Example
         if example.id not in seen and not _same(example, question):
             seen.add(example.id)
             yield example
+
+
+def _once(exemplars: Sequence[Example]) -> list[Example]:
+    first: dict[str, Example] = {}
+    for example in exemplars:
+        first.setdefault(normalise_question(example.question), example)
+    return list(first.values())
 
 
 def _same(example: Example, question: Example) -> bool:

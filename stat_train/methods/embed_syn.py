@@ -1,6 +1,6 @@
 """Embed-Syn: new questions like pool questions that read like the difficult ones (a control of STAT §3)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -8,7 +8,7 @@ from stat_train.data.example import Example
 from stat_train.embedding.nearest import nearest
 from stat_train.errors import UserError
 from stat_train.methods.options import EmbedSynOptions
-from stat_train.methods.proposing import Call, Group
+from stat_train.methods.proposing import SAMPLES_A_SEED, Call, Group
 
 if TYPE_CHECKING:
     from stat_train.embedding.model import Vectors
@@ -49,6 +49,8 @@ class EmbedSynCalls:
             neighbours = [pool[row] for row in near[place]]
             self._groups[failed[place].subject, ""].append((failed[place], neighbours))
         self._given: dict[Group, int] = defaultdict(int)
+        self._same = Counter[tuple[Group, tuple[str, ...]]]()
+        self._first_sample = SAMPLES_A_SEED * seed
 
     def __call__(self, group: Group, n: int) -> list[Call]:
         asking, first = self._groups[group], self._given[group]
@@ -58,6 +60,9 @@ class EmbedSynCalls:
     def _call(self, group: Group, round: int, place: int) -> Call:
         difficult, neighbours = self._groups[group][place]
         turns = max(1, len(neighbours) // self._size)
-        sample, turn = divmod(round, turns)
+        turn = round % turns
         shown = neighbours[turn * self._size : (turn + 1) * self._size]
+        same = (group, tuple(example.id for example in shown))
+        sample = self._first_sample + self._same[same]
+        self._same[same] += 1
         return Call(group, tuple(shown), None, sample, {"difficult_question": difficult.id})

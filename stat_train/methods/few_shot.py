@@ -42,4 +42,8 @@ class FewShotPrompt:
         left = len(self.exemplars)
         while left and not fits(self.question.question, self.shots[:left]):
             left -= 1
-        return replace(self, exemplars=self.exemplars[:left], dropped=len(self.exemplars) - left)
+        kept, dropped = self.exemplars[:left], len(self.exemplars) - left
+        ids = {example.id for example in kept}
+        backed_off = {id: skill for id, skill in self.backed_off.items() if id in ids}
+        filled = max(0, self.filled - dropped)  # they stand last
+        return replace(self, exemplars=kept, backed_off=backed_off, filled=filled, dropped=dropped)

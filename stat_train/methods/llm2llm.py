@@ -1,14 +1,12 @@
 """The LLM2LLM-like control: variants of exactly the failed questions, no skills (arXiv 2403.15042)."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from random import Random
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
-from stat_train.methods.proposing import Call, Group
-
-SAMPLES_A_SEED = 10_000
+from stat_train.methods.proposing import SAMPLES_A_SEED, Call, Group
 
 
 class LLM2LLMCalls:
@@ -33,13 +31,15 @@ class LLM2LLMCalls:
         for example in Random(f"llm2llm-{seed}").sample(failed, len(failed)):
             self._failed[example.subject, ""].append(example)
         self._given: dict[Group, int] = defaultdict(int)
+        self._same = Counter[tuple[Group, str]]()
         self._first_sample = SAMPLES_A_SEED * seed
 
     def __call__(self, group: Group, n: int) -> list[Call]:
         failed, calls = self._failed[group], []
         for turn in range(self._given[group], self._given[group] + n):
             example = failed[turn % len(failed)]
-            sample = self._first_sample + turn // len(failed)
+            sample = self._first_sample + self._same[group, example.question]
+            self._same[group, example.question] += 1
             calls.append(Call(group, (example,), None, sample, {"difficult_question": example.id}))
         self._given[group] += n
         return calls

@@ -15,6 +15,9 @@ from stat_train.teacher.schemas import Synthesize
 Group = tuple[str, str]
 """(subject, skill): what a share of the set is owed to. ("", "") where a method knows no skills."""
 
+SAMPLES_A_SEED = 10_000
+"""Equal requests of two seeds are two requests: one seed's answers are not another's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Call:

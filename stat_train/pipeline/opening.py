@@ -15,6 +15,7 @@ from stat_train.recipe import Recipe
 from stat_train.run import Stage, content_hash
 from stat_train.student.fingerprint import fingerprint_here
 from stat_train.student.options import StudentOptions
+from stat_train.student.template import StudentTemplate
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TUTOR, TeacherOptions
 from stat_train.teacher.prompts import Prompts
@@ -74,9 +75,17 @@ def open_teacher(
 def student_options(recipe: Recipe) -> StudentOptions:
     """The student's options, with the template that is used written out: `student.template`, else the
     student.jinja of `prompts_dir`, else the packaged one."""
+    return recipe.student.model_copy(update={"template": _template_file(recipe)})
+
+
+def student_template(recipe: Recipe) -> StudentTemplate:
+    """The template that is used. Raises UserError where it cannot be."""
+    return StudentTemplate(_template_file(recipe))
+
+
+def _template_file(recipe: Recipe) -> Path:
     own = recipe.prompts_dir / "student.jinja" if recipe.prompts_dir else None
-    template = recipe.student.template or (own if own and own.is_file() else asset("prompts/student.jinja"))
-    return recipe.student.model_copy(update={"template": template})
+    return recipe.student.template or (own if own and own.is_file() else asset("prompts/student.jinja"))
 
 
 def open_grader(

@@ -8,6 +8,7 @@ from stat_train.metacognition.labelling import skill_blocks
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.data import read_splits
 from stat_train.recipe import DISCOVER, Recipe
+from stat_train.teacher.schemas import Diagnose
 
 NO_RESPONSE = "(here stands the student's response)"
 NO_ANSWER = "(here stands the reference answer)"
@@ -21,9 +22,16 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
     """
     splits = read_splits(recipe)
     asked, pooled = _at(splits["validation"], index), _at(splits["pool"], index)
+    answered = {"id": "q1", "question": asked.question, "response": NO_RESPONSE}
+    if recipe.diagnosis.with_reference:
+        answered["reference"] = asked.solution or asked.answer or NO_ANSWER
     skills = _skills(recipe, asked.subject)
     question = [{"id": "q1", "text": asked.question}]
-    pair = {"question": pooled.question, "solution": pooled.solution or NO_SOLUTION}
+    pair = _pair(pooled)
+    synthesis = recipe.selection.stat_syn
+    references = [
+        {"id": f"r{n + 1}", **_pair(_at(splits["pool"], index + n))} for n in range(synthesis.references)
+    ]
     common = {"subject": asked.subject}
     return {
         "discover_skills": common | {"questions": question},
@@ -37,7 +45,7 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
         "diagnose": common
         | {
             "skills": skills,
-            "items": [{"id": "q1", "question": asked.question, "response": NO_RESPONSE}],
+            "items": [answered],
             "max_missing": recipe.diagnosis.max_skills,
         },
         "judge": common
@@ -51,10 +59,19 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
                 }
             ]
         },
-        "synthesize": common | {"skill": skills[0], "references": [{"id": "r1", **pair}], "n": 2},
+        "synthesize": common | {"skill": skills[0], "references": references, "n": synthesis.questions},
         "solve": common | {"questions": question},
         "rewrite": common | {"items": [{"id": "q1", **pair}]},
     }
+
+
+def also_shown(recipe: Recipe, task: str) -> tuple[str, ...]:
+    """The blocks that a task's prompt must have by this recipe, beside those that it always must."""
+    return ("reference",) if task == Diagnose.task and recipe.diagnosis.with_reference else ()
+
+
+def _pair(example: Example) -> dict[str, str]:
+    return {"question": example.question, "solution": example.solution or NO_SOLUTION}
 
 
 def _at(examples: Sequence[Example], index: int) -> Example:

@@ -19,11 +19,12 @@ from stat_train.pipeline.answers import (
     write_answers,
 )
 from stat_train.pipeline.metacognition import taxonomy_of
-from stat_train.pipeline.opening import billed, grader_files, open_grader
+from stat_train.pipeline.opening import billed, grader_files, open_grader, student_template
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import Recipe
 from stat_train.student.options import Sampling
+from stat_train.student.template import PROBE
 
 Kind = Literal["zero-shot", "fixed", "random", "skills", "missing", "samples"]
 """No exemplars; the same for every question; drawn for each; by its labels; by what its own answer lacks;
@@ -54,6 +55,8 @@ def prompt_step(recipe: Recipe, kind: Kind) -> Step:
     if options.student not in recipe.scored_arms:
         arms = ", ".join(recipe.scored_arms)
         raise UserError(f"adaptmi.student: no arm {options.student!r}; choose one of {arms}")
+    if kind != "zero-shot":
+        student_template(recipe).messages(PROBE, [(PROBE, PROBE)])
     needs = student_needs(options.student) | {"label": ("pool.jsonl", f"{split}.jsonl")}
     if kind in ("skills", "missing"):
         needs["taxonomy"] = ()

@@ -140,6 +140,8 @@ def training_set_of(
     cost = token_cost(recipe)
     if made is None:
         return within_tokens(make, tokens, cost, guess=_pairs_of_tokens(work, cost), seed=recipe.seed)
+    if not made.rows:
+        raise UserError(f"{arm}: no pair could be made of the {tokens:,} tokens asked for; see its yield")
     guess = round(len(made) * tokens / sum(map(cost, made.rows)))
     return within_tokens(make, tokens, cost, guess=guess, most=len(made), seed=recipe.seed)
 

@@ -1,6 +1,7 @@
 """The student's prompt template: question in, chat messages out."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,23 @@ class StudentTemplate:
             )
 
     def messages(self, question: str, exemplars: Sequence[Exemplar] = ()) -> list[Message]:
-        """The chat messages: system (unless its block is empty or absent), user."""
+        """The chat messages: system (unless its block is empty or absent), user.
+
+        Raises `UserError` for exemplars that the template does not show.
+        """
+        if exemplars and not self._shows_exemplars:
+            raise UserError(
+                f"{self.path}: the template does not use `exemplars`, so that few-shot prompts would be "
+                "zero-shot; write {% for exemplar in exemplars %} with exemplar.question and .solution"
+            )
+        return self._rendered(question, exemplars)
+
+    @cached_property
+    def _shows_exemplars(self) -> bool:
+        shown = "\n".join(its["content"] for its in self._rendered(PROBE, [(f"{PROBE}-q", f"{PROBE}-s")]))
+        return f"{PROBE}-q" in shown and f"{PROBE}-s" in shown
+
+    def _rendered(self, question: str, exemplars: Sequence[Exemplar]) -> list[Message]:
         context = {
             "question": self.as_text(question),
             "exemplars": [{"question": self.as_text(q), "solution": self.as_text(s)} for q, s in exemplars],

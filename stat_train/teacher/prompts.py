@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -112,14 +112,15 @@ class Prompts:
         except (TemplateError, TypeError, ValueError) as error:
             raise UserError(f"{_place(template, error)}: {error}") from None
 
-    def check(self, task: str, context: dict[str, Any]) -> None:
-        """Renders with a real row and proves that all required blocks and answer fields occur.
+    def check(self, task: str, context: dict[str, Any], also: Sequence[str] = ()) -> None:
+        """Renders with a real row and proves that all required blocks, those `also` asked for, and answer
+        fields occur.
 
         UserError names the file and line.
         """
         text = "\n".join(message["content"] for message in self.render(task, **context))
         schema = TASKS[task]
-        for tag in REQUIRED_BLOCKS[schema]:
+        for tag in (*REQUIRED_BLOCKS[schema], *also):
             if not re.search(rf'<{tag} id="[^"]*">', text):
                 raise UserError(
                     f"{self._block_place(task)}: no <{tag}> block in the prompt; "
