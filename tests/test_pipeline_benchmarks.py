@@ -9,13 +9,14 @@ from tiny_model import write_tiny_model
 
 from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl, write_jsonl
+from stat_train.errors import UserError
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.methods.training_set import TrainingRow, TrainingSet
 from stat_train.pipeline import run_recipe
 from stat_train.pipeline.benchmark_scores import overlaps
 from stat_train.pipeline.benchmarking import benchmark_steps, task_steps
 from stat_train.pipeline.estimate import estimate
-from stat_train.pipeline.steps import all_steps
+from stat_train.pipeline.steps import all_steps, steps_up_to
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_benchmarks, read_recipe
 from stat_train.run import Stage
@@ -205,6 +206,26 @@ def test_a_recipes_own_source_stands(named, place: Path, cli) -> None:
     assert code == 2
     assert "task mine: the recipe reads it from elsewhere; change benchmarks.sources there" in said
     assert read_recipe(recipe, chosen).benchmarks.tasks == (str(place / "mine.yaml"),)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ("part: '0:3'", "part"),
+        ("columns: {answer: level}", "columns"),
+        ("without: [a]", "without"),
+        ("split: dev", "config or split"),
+    ],
+)
+def test_a_benchmark_of_the_same_name_is_not_read_as_the_recipes(
+    place: Path, tmp_path: Path, change: str, named: str
+) -> None:
+    recipe = recipe_of(place, f"benchmarks={{tasks: [{place / 'mine.yaml'}]}}")
+    other = tmp_path / "other.yaml"
+    other.write_text(f"name: mine\npath: {place / 'mine.jsonl'}\ngrader: numeric\n{change}\n")
+    beside = read_benchmarks(recipe, [], {"tasks": [str(other)]})
+    with pytest.raises(UserError, match=rf"task mine: the recipe reads it otherwise \({named}\); give yours"):
+        steps_up_to(recipe, "benchmarks", beside)
 
 
 def test_the_recipes_sources_serve_the_command_and_those_of_others_are_passed_over(place: Path) -> None:

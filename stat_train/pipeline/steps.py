@@ -75,9 +75,16 @@ def _with_benchmarks(steps: list[Step], recipe: Recipe, beside: BenchmarkOptions
     named = {step.title: step for step in steps}
     tasks = task_steps(recipe, beside)
     for step in tasks:
-        if step.title in named and named[step.title].files != step.files:
+        own = named.get(step.title, step)
+        if own.files != step.files:
             raise UserError(
-                f"{step.title}: the recipe reads it from elsewhere; change benchmarks.sources there"
+                f"{step.title}: the recipe reads it from elsewhere; change benchmarks.sources there, or give "
+                "yours another name"
+            )
+        if changed := sorted(key for key in step.options if own.options[key] != step.options[key]):
+            differing = ", ".join(changed).replace("config", "config or split")
+            raise UserError(
+                f"{step.title}: the recipe reads it otherwise ({differing}); give yours another name"
             )
     scored = benchmark_steps(recipe, beside)
     replaced = {step.title for step in scored}
