@@ -175,6 +175,29 @@ def test_fewer_samples_score_by_as_many_as_there_are() -> None:
     assert one.metric == "average@1"
 
 
+@pytest.mark.parametrize(
+    "declared", ["metric: majority@4\nsampling: {n: 4, temperature: 1}", "metric: majority@1"]
+)
+def test_the_majority_of_one_sample_is_pass_at_1(tmp_path: Path, declared: str) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\n{declared}\n")
+    [its] = BenchmarkOptions(tasks=(str(file),), sampling={"n": 1}).benchmarks(0)
+    assert its.metric == "pass@1"
+    assert its.scored_by.values([["correct"], ["wrong"]]) == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("own", "seed"), [("{seed: 7}", 7), ("{seed: 0}", 0), ("{n: 1}", 3)])
+def test_a_benchmark_keeps_a_seed_of_its_own_unless_the_recipe_changes_it(
+    tmp_path: Path, own: str, seed: int
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"name: mine\nsampling: {own}\n")
+    [its] = BenchmarkOptions(tasks=(str(file),)).benchmarks(3)
+    assert its.sampling.seed == seed
+    [its] = BenchmarkOptions(tasks=(str(file),), sampling={"seed": 5}).benchmarks(3)
+    assert its.sampling.seed == 5
+
+
 VERDICTS: list[list[Verdict]] = [
     ["correct", "wrong", "wrong", "wrong"],
     ["correct", "correct", "wrong", "wrong"],

@@ -24,15 +24,15 @@ class Metric:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Of "pass@1" and the like; ValueError where it is none."""
+        """Of "pass@1" and the like, majority@1 as pass@1; ValueError where it is none."""
         match = WRITTEN.fullmatch(text)
         if match is None:
             raise ValueError(f"metric {text!r}: write pass@K, average@N or majority@K")
-        return cls(cast(Kind, match[1]), int(match[2]))
+        return cls(cast(Kind, match[1]), int(match[2]))._of_more_than_one()
 
-    def within(self, n: int) -> "Metric":
+    def within(self, n: int) -> Self:
         """The metric of `n` samples a question: no more than that, and for an average all of them."""
-        return Metric(self.kind, n if self.kind == "average" else min(self.k, n))
+        return type(self)(self.kind, n if self.kind == "average" else min(self.k, n))._of_more_than_one()
 
     def values(self, verdicts: Verdicts, votes: Votes | None = None) -> list[float]:
         """One figure a question; majority needs the `votes`. ValueError where there are fewer samples."""
@@ -43,6 +43,10 @@ class Metric:
         if votes is None:
             raise ValueError(f"{self} needs the votes of the samples")
         return majority_at_k(verdicts, votes, self.k)
+
+    def _of_more_than_one(self) -> Self:
+        """The same, but pass@1 where it is the majority of one answer, on which nobody votes."""
+        return type(self)("pass", 1) if (self.kind, self.k) == ("majority", 1) else self
 
     def __str__(self) -> str:
         return f"{self.kind}@{self.k}"

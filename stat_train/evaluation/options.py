@@ -51,8 +51,8 @@ class BenchmarkOptions(Options):
 
         Raises UserError where one is not there or cannot be used.
         """
-        changes = {"seed": seed} | self.sampling.model_dump(exclude_none=True)
-        read = [_changed(read_benchmark(task), changes) for task in self.tasks]
+        changes = self.sampling.model_dump(exclude_none=True)
+        read = [_changed(read_benchmark(task), seed, changes) for task in self.tasks]
         names = [benchmark.name for benchmark in read]
         if repeated := next((name for name in names if names.count(name) > 1), None):
             raise UserError(f"benchmarks.tasks: two are called {repeated}; give one another name")
@@ -63,8 +63,9 @@ class BenchmarkOptions(Options):
         return read
 
 
-def _changed(benchmark: Benchmark, changes: dict[str, float]) -> Benchmark:
-    sampling = benchmark.sampling.model_copy(update=changes)
+def _changed(benchmark: Benchmark, seed: int, changes: dict[str, float]) -> Benchmark:
+    own = benchmark.sampling
+    sampling = own.model_copy(update=({} if "seed" in own.model_fields_set else {"seed": seed}) | changes)
     if equal := all_equal(sampling):
         raise UserError(f"benchmark {benchmark.name}: sampling: {equal}")
     metric = str(benchmark.scored_by.within(sampling.n)) if "n" in changes else benchmark.metric
