@@ -107,7 +107,23 @@ def test_few_flips_are_not_certain() -> None:
     assert many.ci95 != bonett_price(25, 0, 75)
     assert paired(scores([1]), scores([0])).ci95[1] <= 1
     half = score([Example(f"q{n}", "?") for n in range(4)], [["correct", "wrong"]] + [["wrong"] * 2] * 3)
-    assert paired(half, scores([0] * 4)).ci95 != bonett_price(1, 0, 4)
+    assert paired(half, scores([0] * 4)).ci95 == bonett_price(1, 0, 4)  # wider than the bootstrap's
+
+
+def test_figures_of_few_questions_are_not_too_sure_of_themselves() -> None:
+    """Resampled, two questions of 32 and 33 right answers in 64 would be known to a point."""
+
+    def sampled(*right: int, prefix: str = "q") -> Scores:
+        examples = [Example(f"{prefix}{n}", "?") for n in range(len(right))]
+        return score(examples, [["correct"] * its + ["wrong"] * (64 - its) for its in right])
+
+    assert sampled(32, 33).ci95 == wilson(65 / 128, 2)
+    low, high = sampled(*range(20, 40)).ci95
+    assert high - low < 0.1
+    nearly = paired(sampled(*[63] * 4, *[0] * 36), sampled(*[0] * 40))
+    wholly = bonett_price(4, 0, 40)
+    assert nearly.ci95[0] <= wholly[0] < 0
+    assert nearly.ci95[1] >= wholly[1]
 
 
 def test_shares_that_are_all_alike_are_not_certain() -> None:

@@ -58,6 +58,14 @@ def test_a_users_place_keeps_config_and_split_unless_it_has_its_own(tmp_path: Pa
     assert gsm8k.source("sets/gsm8k") == "sets/gsm8k:main@test"
     assert gsm8k.source("sets/gsm8k@train") == "sets/gsm8k@train"
     assert gsm8k.source("sets/mine.jsonl") == "sets/mine.jsonl"
+    assert gsm8k.source("me/gsm8k:socratic") == "me/gsm8k:socratic@test"
+    assert gsm8k.source("me/gsm8k[0:3]") == "me/gsm8k[0:3]"
+    folder = tmp_path / "me@home" / "gsm8k"
+    folder.mkdir(parents=True)
+    assert gsm8k.source(str(folder)) == f"{folder}:main@test"
+    (tmp_path / "sets").mkdir()
+    assert gsm8k.source(f"{tmp_path}/sets:socratic") == f"{tmp_path}/sets:socratic@test"
+    assert gsm8k.source(f"{tmp_path}/sets@train") == f"{tmp_path}/sets@train"
 
 
 def test_a_folder_in_hub_layout_is_read_as_the_hub_is(tmp_path: Path, monkeypatch) -> None:
@@ -219,7 +227,7 @@ def test_what_samples_count_for() -> None:
         "majority@4": pytest.approx(1 / 3),
     }
     assert by["pass@4"].ci95 == wilson(2 / 3, 3)
-    assert by["pass@2"].ci95 != wilson(by["pass@2"].accuracy, 3)
+    assert by["pass@2"].ci95 == wilson(by["pass@2"].accuracy, 3)  # too few to be resampled
     assert by["majority@4"].per_level["1"].accuracy == 1.0
     assert by["average@4"] == score(examples, VERDICTS)
     assert [str(metric) for metric in metrics_of(1, voted=False)] == ["pass@1"]

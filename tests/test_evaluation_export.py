@@ -16,6 +16,7 @@ from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
 from stat_train.evaluation.export import Export, export_rows
 from stat_train.evaluation.export_folder import exporting_to
+from stat_train.evaluation.lighteval_export import write_lighteval
 from stat_train.evaluation.lm_eval_export import write_lm_eval
 from stat_train.pipeline.exporting import export_tasks
 from stat_train.recipe_file import read_recipe
@@ -137,9 +138,10 @@ def test_lighteval_has_a_table_of_the_same_tasks(place, monkeypatch) -> None:
     rows = list(read_jsonl(file))
     whole = next(its for its in made if its["name"] == "smoke_test")
     assert (whole["hf_subset"], whole["generation_size"], whole["hf_filter"]) == ("test", 48, None)
-    assert (
-        (Path(whole["hf_repo"]) / "README.md").read_text().startswith("---\nconfigs:\n- config_name: test\n")
-    )
+    card = yaml.safe_load((Path(whole["hf_repo"]) / "README.md").read_text().split("---\n")[1])
+    config = card["configs"][0]
+    assert (config["config_name"], config["data_files"][0]["split"]) == ("test", "test")
+    assert "override_chat_template" not in (out / "README.md").read_text()
     skill = rows[0]["skills"][0]
     one = next(its for its in made if its["name"] == f"smoke_test_{skill}")
     assert [one["hf_filter"](row) for row in rows] == [skill in row["skills"] for row in rows]
@@ -149,6 +151,21 @@ def test_lighteval_has_a_table_of_the_same_tasks(place, monkeypatch) -> None:
     assert judge.compute(doc, right) == 1.0
     assert judge.compute(doc, types.SimpleNamespace(final_text=["#### none"])) == 0.0
     assert "`system_prompt`" in (out / "README.md").read_text()
+
+
+def test_lighteval_asks_a_base_model_without_a_template(place, monkeypatch) -> None:
+    out = exported(place, "lighteval", monkeypatch, "evaluation.per_skill=false", "student.plain=true")
+    assert "dtype=bfloat16,override_chat_template=false" in (out / "README.md").read_text()
+
+
+def test_lighteval_reads_the_split_of_a_year_by_its_name(tmp_path: Path) -> None:
+    rows = {name: [Example(f"{name}1", "?", answer="1")] for name in ("2024", "yes")}
+    with exporting_to(tmp_path / "out") as new:
+        tasks = export_rows(new, "my", rows, lambda question: [{"role": "user", "content": question}])
+        write_lighteval(new, Export("my", tasks, "numeric", Sampling(), chat=True), "")
+    [card] = (tmp_path / "out").glob("my-*/README.md")
+    configs = yaml.safe_load(card.read_text().split("---\n")[1])["configs"]
+    assert [its["config_name"] for its in configs] == ["2024", "yes"]
 
 
 def test_skills_that_read_alike_get_tasks_of_their_own(tmp_path: Path) -> None:

@@ -1,9 +1,12 @@
 """How answers that are programs are shut in: what is out of reach, and what is done where nothing is."""
 
 import os
+import signal
 import socket
 import struct
 import subprocess
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -76,13 +79,61 @@ def test_no_socket_is_made_or_joined_not_even_one_that_is_a_file(shut: Sandbox, 
         "assert list(ThreadPoolExecutor(8).map(abs, [-1])) == [1]",
         "import subprocess, sys\n"
         "assert subprocess.run([sys.executable, '-c', 'print(1)'], capture_output=True).stdout == b'1\\n'",
+        "from multiprocessing import Lock, Pool\nwith Pool(2) as pool, Lock():\n"
+        "    assert pool.map(abs, [-1, 2]) == [1, 2]",
         "assert open('/dev/stdin').read() == ''\nopen('/dev/stdout', 'w').write('x')\n"
         "assert len(open('/dev/urandom', 'rb').read(4)) == 4\nopen('/dev/null', 'w').write('x')",
     ],
-    ids=["asyncio", "threads", "subprocess", "devices"],
+    ids=["asyncio", "threads", "subprocess", "multiprocessing", "devices"],
 )
 def test_what_a_program_may_well_use_works(shut: Sandbox, code: str) -> None:
     assert shut.run([(code, "pass")]) == [("correct", None)]
+
+
+def test_shared_memory_is_limited_as_files_are(shut: Sandbox) -> None:
+    parts = "for part in 'ab':\n    open('/dev/shm/' + part, 'wb').write(bytes(9 << 20))"
+    assert "No space left" in raised(shut, parts)
+
+
+def test_a_program_that_ended_while_this_process_was_stopped_has_its_verdict(
+    shut: Sandbox, monkeypatch
+) -> None:
+    communicate, asked = subprocess.Popen.communicate, []
+
+    def late(process, *given, timeout=None):
+        asked.append(timeout)
+        if timeout is None:
+            return communicate(process)
+        process.stdin.write(*given)
+        process.stdin.close()
+        process.stdin = None
+        process.wait()
+        raise subprocess.TimeoutExpired("answer", timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "communicate", late)
+    assert shut.run([(RIGHT, TESTS)]) == [("correct", None)]
+    assert len(asked) == 2
+
+
+def test_an_interrupt_waits_for_no_program(shut: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    its = Sandbox(size=2, cpu_seconds=5)
+    started, running = threading.Event(), []
+    run = its._run
+
+    def interrupted(pair):
+        if pair[0] == "interrupt":
+            started.wait(10)
+            while not its._running:
+                time.sleep(0.01)
+            running.extend(its._running)
+            raise KeyboardInterrupt
+        started.set()
+        return run(pair)
+
+    monkeypatch.setattr(its, "_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        its.run([("interrupt", "pass"), ("import time\ntime.sleep(15)", "pass")])
+    assert [process.returncode for process in running] == [-signal.SIGKILL]
 
 
 def test_no_terminal_disk_or_setting_of_the_machine_can_be_opened(shut: Sandbox) -> None:

@@ -221,6 +221,27 @@ def test_workers_end_with_their_grader(tmp_path: Path, monkeypatch: pytest.Monke
     assert process.returncode is not None
 
 
+def test_what_a_users_function_has_started_ends_with_it(tmp_path: Path, monkeypatch) -> None:
+    source = "import subprocess\ndef grade(response, gold):\n"
+    source += "    child = subprocess.Popen(['sleep', '987'])\n"
+    source += f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
+    source += "    return child.wait() == 0\n"
+    with users_grader(tmp_path, monkeypatch, source, timeout_s=0.5) as grader:
+        assert grader.grade([("a", "b")]) == ["timeout"]
+    child = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
+    deadline = time.monotonic() + 10
+    while _runs(child) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not _runs(child)
+
+
+def _runs(stat: Path) -> bool:
+    try:
+        return stat.read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
 def test_a_worker_imports_none_of_the_heavy_libraries(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

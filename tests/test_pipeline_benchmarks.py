@@ -208,6 +208,17 @@ def test_a_recipes_own_source_stands(named, place: Path, cli) -> None:
     assert read_recipe(recipe, chosen).benchmarks.tasks == (str(place / "mine.yaml"),)
 
 
+def test_the_summary_is_made_anew_where_another_judge_gave_the_same_verdicts(place: Path, tmp_path) -> None:
+    summaries = []
+    for grader in ("numeric", "exact"):
+        declared = tmp_path / "judged.yaml"
+        declared.write_text(f"name: judged\npath: {place / 'pool.jsonl'}\ngrader: {grader}\n")
+        options = BenchmarkOptions(tasks=(str(declared),))
+        recipe = read_recipe(SMOKE, [f"student.model={place / 'tiny'}"])
+        summaries.append(benchmark_steps(recipe, options)[-1].options)
+    assert summaries[0] != summaries[1]
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [

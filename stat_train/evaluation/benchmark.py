@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from stat_train.data.columns import Columns
 from stat_train.data.example import Example
-from stat_train.data.reading import SUFFIXES, even_part, local_place, read_examples
+from stat_train.data.reading import HUB_SOURCE, SUFFIXES, even_part, local_place, read_examples
 from stat_train.errors import UserError
 from stat_train.evaluation.metrics import Metric
 from stat_train.grading.grader import Grader
@@ -78,10 +78,14 @@ class Benchmark(Options):
                 f"benchmark {self.name}: no hub id is known for it; give a local file as "
                 f"benchmarks.sources.{self.name}, or --source {self.name}=FILE"
             )
-        place, _ = local_place(name)
-        if Path(name).suffix.lower() in SUFFIXES or (place and place.is_file()) or "@" in name:
+        place, behind = local_place(name)
+        own = HUB_SOURCE.fullmatch(f"folder{behind}" if place else name)
+        if Path(name).suffix.lower() in SUFFIXES or (place and place.is_file()) or own is None:
             return name
-        return name + (f":{self.config}" if self.config else "") + (f"@{self.split}" if self.split else "")
+        if own["split"] or own["first"] or own["end"]:
+            return name
+        config = f":{self.config}" if self.config and not own["config"] else ""
+        return name + config + (f"@{self.split}" if self.split else "")
 
 
 def all_equal(sampling: Sampling) -> str:

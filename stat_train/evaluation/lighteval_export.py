@@ -105,7 +105,7 @@ def write_lighteval(folder: Path, export: Export, system: str) -> None:
         text = text.replace(f"{{{name}}}", filled[name])
     write_text(folder / "tasks.py", text)
     configs = "".join(
-        f"- config_name: {split}\n  data_files:\n  - split: test\n    path: {split}.jsonl\n"
+        f'- config_name: "{split}"\n  data_files:\n  - split: test\n    path: "{split}.jsonl"\n'
         for split in dict.fromkeys(task.split for task in export.tasks)
     )
     write_text(rows / "README.md", f"---\nconfigs:\n{configs}---\n")
@@ -122,10 +122,11 @@ def _readme(export: Export, system: str) -> str:
         if system
         else ""
     )
+    model = "model_name=MODEL,dtype=bfloat16" + ("" if export.chat else ",override_chat_template=false")
     return f"""# {export.name}, for lighteval
 
     pip install lighteval stat-train
-    lighteval accelerate "model_name=MODEL,dtype=bfloat16" "{wholes}" --custom-tasks THIS_FOLDER/tasks.py
+    lighteval accelerate "{model}" "{wholes}" --custom-tasks THIS_FOLDER/tasks.py
 
 `acc` is judged by stat-train's grader `{export.grader}`, so both must be installed. A question that needs
 several skills stands in several tasks. One answer a question is judged; temperature

@@ -44,8 +44,9 @@ class PairedOverSeeds:
 def paired(a: Scores, b: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -> Paired:
     """`a` against `b`: paired bootstrap over questions for the interval, exact McNemar for p.
 
-    Where all differences are -1, 0 or 1 and fewer than 25 questions flipped, the interval is Bonett and
-    Price's: resampling few flips is too sure of itself, and none at all gives an interval without width.
+    Where fewer than 25 questions went another way the interval is Bonett and Price's: resampling few flips is
+    too sure of itself, and none at all gives an interval without width. Of shares of several samples, which
+    that takes for whole flips, it is the widest of both.
     Raises ValueError where the two did not answer the same questions.
     """
     import numpy as np
@@ -53,10 +54,11 @@ def paired(a: Scores, b: Scores, *, seed: int = 0, resamples: int = RESAMPLES) -
 
     differences = _differences(a.questions, b.questions)
     gained, lost = int((differences > 0).sum()), int((differences < 0).sum())
-    if gained + lost < FEW_FLIPS and np.isin(differences, (-1, 0, 1)).all():
-        ci95 = bonett_price(gained, lost, len(differences))
-    else:
-        ci95 = percentiles(resampled_means(differences, resamples, np.random.default_rng(seed)))
+    few, whole = gained + lost < FEW_FLIPS, bool(np.isin(differences, (-1, 0, 1)).all())
+    ci95 = bonett_price(gained, lost, len(differences))
+    if not (few and whole):
+        low, high = percentiles(resampled_means(differences, resamples, np.random.default_rng(seed)))
+        ci95 = (min(low, ci95[0]), max(high, ci95[1])) if few else (low, high)
     return Paired(
         difference=float(differences.mean()),
         ci95=ci95,

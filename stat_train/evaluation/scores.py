@@ -10,6 +10,9 @@ from stat_train.evaluation.metrics import Metric, Votes
 from stat_train.grading.verdict import Verdict
 from stat_train.intervals import Interval, bootstrap, wilson
 
+FEW = 12
+"""Questions: 95 % intervals by resampling shares of fewer hold the truth too seldom (85 % of 5)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -55,8 +58,8 @@ def score(
     """Scores of `verdicts`: one, or a list of samples, for each example, in the examples' order.
 
     `metric` says what the samples count for (none: their average); a majority needs the `votes`.
-    Intervals are Wilson's where a question is right or wrong (or all are the same), else a bootstrap over
-    questions.
+    Intervals are Wilson's where a question is right or wrong, where all are the same, and where there are
+    fewer than 12 (it is wider than shares need); else a bootstrap over questions.
     Raises UserError where there is nothing to score.
     """
     if not examples:
@@ -108,6 +111,6 @@ def _groups(
 def _group(shares: Sequence[float], single: bool, seed: int) -> Group:
     n = len(shares)
     accuracy = sum(shares) / n
-    alike = len(set(shares)) == 1  # resampling them would claim certainty
-    interval = wilson(accuracy, n) if single or alike else bootstrap(shares, seed=seed)
+    few = n < FEW or len(set(shares)) == 1  # resampling them would claim too much certainty
+    interval = wilson(accuracy, n) if single or few else bootstrap(shares, seed=seed)
     return Group(accuracy=accuracy, ci95=interval, n=n)

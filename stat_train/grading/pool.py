@@ -68,7 +68,8 @@ class Worker:
         return lines
 
     def end(self) -> int:
-        self.process.kill()
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)  # and what a user's grader has started
         for pipe in (self.process.stdin, self.process.stdout):
             try:
                 if pipe is not None:

@@ -1,5 +1,6 @@
 """Answers that are programs, each run with its tests in a process of its own that is shut in."""
 
+import contextlib
 import json
 import os
 import platform
@@ -41,6 +42,7 @@ class Sandbox:
         """Which of network, processes and files are kept from the answers; None before the first."""
         program = syscall_filter(platform.machine())
         self._filter = program.hex() if program else None
+        self._running: set[subprocess.Popen[bytes]] = set()
 
     def run(self, pairs: Sequence[tuple[str, ...]]) -> list[Outcome]:
         """(verdict, reason) for each (program, tests), in order. Raises UserError where none can be run."""
@@ -48,7 +50,10 @@ class Sandbox:
         try:
             return list(executor.map(self._run, pairs))
         finally:
-            executor.shutdown(cancel_futures=True)
+            executor.shutdown(wait=False, cancel_futures=True)
+            for process in list(self._running):  # there are some where this was interrupted
+                _kill(process)
+            executor.shutdown()
 
     def close(self) -> None:
         """Nothing is left between two runs."""
@@ -70,7 +75,7 @@ class Sandbox:
         }
         try:
             with tempfile.TemporaryDirectory(prefix="answer-", ignore_cleanup_errors=True) as folder:
-                found = _report(task, folder, wall_s + GRACE_S)
+                found = _report(task, folder, wall_s + GRACE_S, self._running)
         except OSError as error:
             raise UserError(
                 f"grader 'code': no process can be started for an answer ({error}); free memory, processes "
@@ -112,8 +117,10 @@ class Sandbox:
             )
 
 
-def _report(task: dict[str, Any], folder: str, seconds: float) -> dict[str, Any] | None:
-    """What the program says of one answer; None where it overran."""
+def _report(
+    task: dict[str, Any], folder: str, seconds: float, running: set[subprocess.Popen[bytes]]
+) -> dict[str, Any] | None:
+    """What the program says of one answer; None where it overran. It is one of those `running` meanwhile."""
     process = subprocess.Popen(
         [sys.executable, "-s", "-P", "-B", str(PROGRAM)],
         stdin=subprocess.PIPE,
@@ -123,14 +130,16 @@ def _report(task: dict[str, Any], folder: str, seconds: float) -> dict[str, Any]
         env={"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"},
         start_new_session=True,
     )
+    running.add(process)
     try:
         said, failed = process.communicate(json.dumps(task).encode(), timeout=seconds)
     except subprocess.TimeoutExpired:
-        return None
-    finally:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            return None
+        said, failed = process.communicate()  # it had ended; we were stopped meanwhile
+    finally:
+        _kill(process)
+        running.discard(process)
     try:
         found: dict[str, Any] = json.loads(said)
     except ValueError:
@@ -139,3 +148,10 @@ def _report(task: dict[str, Any], folder: str, seconds: float) -> dict[str, Any]
             f"grader 'code': its process fails ({reason}); check that {sys.executable} runs"
         ) from None
     return found
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

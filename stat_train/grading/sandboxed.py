@@ -94,6 +94,7 @@ def few_devices() -> bool:
             if LIBC.mount(f"/proc/self/fd/{device}".encode(), f"/dev/{name}".encode(), None, BIND, None):
                 return False
             os.close(device)
+        os.mkdir("/dev/shm")
         for name, end in STREAMS.items():
             os.symlink(f"/proc/self/fd{end}", f"/dev/{name}")
     except OSError:
@@ -117,8 +118,10 @@ def shut_in(task: dict[str, Any], kept: list[str]) -> list[str]:
     folder = os.getcwd().encode()
     lost = set()
     if "files" in kept:
-        if LIBC.mount(b"tmpfs", folder, b"tmpfs", 0, f"size={task['file_bytes']},mode=700".encode()):
-            lost.add("files")
+        size = f"size={task['file_bytes']},mode=700".encode()
+        for place in (folder, b"/dev/shm"):  # the second for locks and memory that processes share
+            if LIBC.mount(b"tmpfs", place, b"tmpfs", 0, size):
+                lost.add("files")
         if LIBC.mount(b"proc", b"/proc", b"proc", READ_ONLY, None) and LIBC.mount(
             b"tmpfs", b"/proc", b"tmpfs", READ_ONLY, b"size=4096"
         ):
