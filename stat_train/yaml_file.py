@@ -7,6 +7,22 @@ import yaml
 
 from stat_train.errors import UserError
 
+MERGE = "tag:yaml.org,2002:merge"
+
+
+class _NoKeyTwice(yaml.SafeLoader):
+    """Refuses a mapping with a key that stands there twice, of which YAML would take the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
+            if key.value in seen and key.tag != MERGE:
+                raise yaml.MarkedYAMLError(
+                    problem=f"{key.value!r} stands here twice", problem_mark=key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
 
 def read_mapping(file: Path, otherwise: str) -> dict[str, Any]:
     """The mapping that a file holds; `otherwise` says what it should be where it holds anything else.
@@ -14,7 +30,7 @@ def read_mapping(file: Path, otherwise: str) -> dict[str, Any]:
     Raises UserError naming file, line and mend.
     """
     try:
-        tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+        tree = yaml.load(file.read_text(encoding="utf-8"), Loader=_NoKeyTwice)
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is not UTF-8"
         raise UserError(f"{file}: cannot be read: {reason}; give a YAML file") from None

@@ -241,6 +241,42 @@ def test_a_template_that_does_not_show_the_reference_asked_for(here: Path, fails
     assert "no <reference> block" in line
 
 
+@pytest.mark.parametrize("command", [("label",), ("run",), ("run", "--dry-run"), ("prompts", "check")])
+def test_a_template_of_no_task_is_not_passed_over(here: Path, fails: Say, command: tuple[str, ...]) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "label_skill.jinja").write_text("")
+    first, *more = command
+    code, line = fails(first, *more, "recipe.yaml", "prompts_dir=mine")
+    assert code == 2
+    assert "label_skill.jinja: no task has this name" in line
+    assert "is it label_skills?" in line
+
+
+@pytest.mark.parametrize("command", [("label",), ("run",), ("run", "--dry-run")])
+def test_a_template_that_lost_its_data_is_found_before_anything_is_asked(
+    here: Path, fails: Say, command: tuple[str, ...]
+) -> None:
+    (here / "mine").mkdir()
+    packaged = asset("prompts/label_skills.jinja").read_text()
+    shown = '{{ question.text | block("question", question.id) }}'
+    assert shown in packaged
+    (here / "mine" / "label_skills.jinja").write_text(packaged.replace(shown, "{{ question.text }}"))
+    first, *more = command
+    code, line = fails(first, *more, "recipe.yaml", "prompts_dir=mine")
+    assert code == 2
+    assert "no <question> block in the prompt" in line
+    assert not list(here.glob("runs/*/label-*"))
+
+
+def test_a_key_that_stands_twice_is_refused(here: Path, fails: Say) -> None:
+    recipe = (here / "recipe.yaml").read_text()
+    (here / "recipe.yaml").write_text(recipe + "\nname: again\nname: other\n")
+    code, line = fails("run", "recipe.yaml", "--dry-run")
+    assert code == 2
+    assert "recipe.yaml, line" in line
+    assert "'name' stands here twice" in line
+
+
 def test_a_template_without_its_data_block(here: Path, fails: Say) -> None:
     (here / "mine").mkdir()
     text = "{% block system %}{% endblock %}{% block user %}answers id skills reason skill{% endblock %}"

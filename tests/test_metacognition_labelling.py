@@ -148,6 +148,21 @@ def test_subjects_come_back_in_the_lists_spelling():
     assert "intermediate_algebra" in teacher.asked[0].prompt
 
 
+def test_an_iterator_is_labelled_whole_and_an_id_that_stands_twice_is_refused():
+    made, _ = run(labels, iter(questions(3)))
+    assert len(made.examples) == 3
+    with pytest.raises(UserError, match="id '0' occurs twice"):
+        run(labels, [*questions(1), Example("0", "another question")])
+
+
+def test_a_question_is_diagnosed_by_its_own_answer_alone():
+    asked, answer = questions(2), Response("1", 0, "wrong", "stop", 1)
+    teacher = ScriptedTeacher(labels)
+    with pytest.raises(UserError, match="question '0' stands beside the answer to '1'"):
+        diagnose(teacher, Prompts(), TAXONOMY, zip(asked, [answer], strict=False), DiagnosisOptions())
+    assert not teacher.asked
+
+
 def test_an_unknown_subject_costs_no_request():
     teacher = ScriptedTeacher(labels)
     taxonomy = SkillTaxonomy.from_names({"algebra": ["a"]})

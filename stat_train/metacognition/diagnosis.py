@@ -1,7 +1,7 @@
 """Which skills a response failed to apply (STAT §2.2)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -65,17 +65,24 @@ def diagnose(
     teacher: Asks,
     prompts: Prompts,
     taxonomy: SkillTaxonomy,
-    items: Sequence[Asked],
+    items: Iterable[Asked],
     options: DiagnosisOptions,
 ) -> Diagnosing:
     """Diagnose each (example, response) against the closed list of the example's subject.
 
     A response that the teacher finds correct, or in which it finds no skill missing, is recorded as such.
     A name off the list after the one repair quarantines its response. Raises UserError for a subject that
-    the taxonomy does not know, or where `with_reference` finds neither solution nor answer.
+    the taxonomy does not know, a question beside another's answer, or where `with_reference` finds neither
+    solution nor answer.
     """
-    for example, _ in items:
+    items = list(items)
+    for example, response in items:
         taxonomy.skills(example.subject)
+        if example.id != response.question_id:
+            raise UserError(
+                f"question {example.id!r} stands beside the answer to {response.question_id!r}; pair each "
+                "question with its own"
+            )
         if options.with_reference and not (example.solution or example.answer):
             raise UserError(
                 f"question {example.id!r} has no solution or answer to show; turn `with_reference` off"

@@ -1,7 +1,7 @@
 """Labelling questions with skills of a closed list (STAT §2.1)."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -48,7 +48,7 @@ def label(
     teacher: Asks,
     prompts: Prompts,
     taxonomy: SkillTaxonomy,
-    examples: Sequence[Example],
+    examples: Iterable[Example],
     options: LabellingOptions,
     *,
     sample: int = 0,
@@ -62,6 +62,9 @@ def label(
     `sample` asks for another draw of the same answers; `repair` off takes the first answers as they are.
     Raises UserError for an existing label or a subject that the taxonomy does not know.
     """
+    examples = list(examples)
+    if repeated := [id for id, n in Counter(example.id for example in examples).items() if n > 1]:
+        raise UserError(f"questions: id {repeated[0]!r} occurs twice; give each question its own id")
     labelled = {example.id: _validated(example, taxonomy) for example in examples if example.skills}
     waiting = [example for example in examples if not example.skills]
     for subject in dict.fromkeys(example.subject for example in waiting):

@@ -1,12 +1,13 @@
 """The prompts as they would be sent, with rows of the recipe's own data."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from stat_train.data.example import Example
 from stat_train.metacognition.labelling import skill_blocks
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.data import read_splits
+from stat_train.pipeline.opening import open_prompts
 from stat_train.recipe import DISCOVER, Recipe
 from stat_train.teacher.schemas import Diagnose
 
@@ -21,17 +22,36 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
     Raises UserError where the splits cannot be read.
     """
     splits = read_splits(recipe)
-    asked, pooled = _at(splits["validation"], index), _at(splits["pool"], index)
+    pool = [_at(splits["pool"], index + n) for n in range(recipe.selection.stat_syn.references)]
+    return _contexts(recipe, _at(splits["validation"], index), pool)
+
+
+def check_templates(recipe: Recipe, tasks: Collection[str]) -> None:
+    """Prove the templates of these tasks on a made-up row, before anything is paid for.
+
+    Raises UserError naming the file, and for one in `prompts_dir` that is no task's.
+    """
+    prompts = open_prompts(recipe)
+    prompts.check_names()
+    if not tasks:
+        return
+    subject = (
+        "" if recipe.taxonomy == DISCOVER else next(iter(SkillTaxonomy.read(recipe.taxonomy).subjects), "")
+    )
+    row = Example("q1", "What is 1 + 1?", "1 + 1 = 2", "2", subject)
+    for task, context in _contexts(recipe, row, [row] * recipe.selection.stat_syn.references).items():
+        if task in tasks:
+            prompts.check(task, context, also_shown(recipe, task))
+
+
+def _contexts(recipe: Recipe, asked: Example, pool: Sequence[Example]) -> dict[str, dict[str, Any]]:
     answered = {"id": "q1", "question": asked.question, "response": NO_RESPONSE}
     if recipe.diagnosis.with_reference:
         answered["reference"] = asked.solution or asked.answer or NO_ANSWER
     skills = _skills(recipe, asked.subject)
     question = [{"id": "q1", "text": asked.question}]
-    pair = _pair(pooled)
-    synthesis = recipe.selection.stat_syn
-    references = [
-        {"id": f"r{n + 1}", **_pair(_at(splits["pool"], index + n))} for n in range(synthesis.references)
-    ]
+    pair = _pair(pool[0])
+    references = [{"id": f"r{n}", **_pair(example)} for n, example in enumerate(pool, start=1)]
     common = {"subject": asked.subject}
     return {
         "discover_skills": common | {"questions": question},
@@ -59,7 +79,8 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
                 }
             ]
         },
-        "synthesize": common | {"skill": skills[0], "references": references, "n": synthesis.questions},
+        "synthesize": common
+        | {"skill": skills[0], "references": references, "n": recipe.selection.stat_syn.questions},
         "solve": common | {"questions": question},
         "rewrite": common | {"items": [{"id": "q1", **pair}]},
     }

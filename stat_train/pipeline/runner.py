@@ -11,6 +11,8 @@ from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.gpu import give_back
 from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
+from stat_train.pipeline.opening import JUDGE
+from stat_train.pipeline.prompt_examples import check_templates
 from stat_train.pipeline.reporting import SHOWN
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.steps import steps_up_to, to_retry
@@ -39,6 +41,7 @@ def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
 
     Returns and raises what `run_recipe` does.
     """
+    _check_templates(recipe, steps)
     done: dict[str, Stage] = {}
     with Run(recipe.folder) as run:
         for step in steps:
@@ -52,6 +55,11 @@ def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
             if title in done:
                 _publish(done[title], names, run.folder)
     return done
+
+
+def _check_templates(recipe: Recipe, steps: Sequence[Step]) -> None:
+    tasks = {task for step in steps for task in step.templates}
+    check_templates(recipe, tasks | ({JUDGE} if recipe.grader == JUDGE else set()))
 
 
 def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> None:
@@ -87,10 +95,12 @@ def plan(
 
     Nothing is written or asked. A step whose inputs are still to be made would run.
     """
+    steps = steps_up_to(recipe, up_to, beside)
+    _check_templates(recipe, steps)
     run, sizes = Run(recipe.folder), split_sizes(recipe)
     done: dict[str, Stage] = {}
     rows = []
-    for step in steps_up_to(recipe, up_to, beside):
+    for step in steps:
         current = False
         if all(title in done for title in step.after):
             stage = step.stage(run, done)

@@ -60,6 +60,10 @@ def block(text: str | int, tag: str, id: str) -> Markup:
     return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{escaped(text)}</{tag}>')
 
 
+OTHERS = ("student", "student_short")
+"""Templates of the student's prompts, which stand in the same folder."""
+
+
 class Prompts:
     """The packaged templates (prompts/), single files overridden by those in `folder`.
 
@@ -69,6 +73,7 @@ class Prompts:
     def __init__(self, folder: Path | None = None) -> None:
         if folder is not None and not folder.is_dir():
             raise UserError(f"prompts_dir: {folder} is not a folder")
+        self._folder = folder
         folders = [asset("prompts")] if folder is None else [folder, asset("prompts")]
         self._environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(folders),
@@ -82,6 +87,20 @@ class Prompts:
     def path(self, task: str) -> Path:
         """The file that `task` is rendered from."""
         return Path(str(self._template(task).filename))
+
+    def check_names(self) -> None:
+        """UserError for a template of the folder that no task would ever be rendered from."""
+        from difflib import get_close_matches
+
+        known = [*TASKS, *OTHERS]
+        for path in sorted(self._folder.glob("*.jinja")) if self._folder else ():
+            name = path.stem
+            if name not in known and not name.startswith("_"):
+                near = get_close_matches(name, known, 1) or [", ".join(TASKS)]
+                raise UserError(
+                    f"{path}: no task has this name, so that it would not be used; is it {near[0]}? One to "
+                    "include begins with _"
+                )
 
     def hash(self, task: str) -> str:
         """sha256 of the template and of all it includes or extends."""
