@@ -221,13 +221,18 @@ def test_workers_end_with_their_grader(tmp_path: Path, monkeypatch: pytest.Monke
     assert process.returncode is not None
 
 
-def test_what_a_users_function_has_started_ends_with_it(tmp_path: Path, monkeypatch) -> None:
-    source = "import subprocess\ndef grade(response, gold):\n"
+@pytest.mark.parametrize(
+    ("end", "verdict"), [("child.wait() == 0", "timeout"), ("os.kill(os.getpid(), 9)", "error")]
+)
+def test_what_a_users_function_has_started_ends_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str, verdict: str
+) -> None:
+    source = "import os, subprocess\ndef grade(response, gold):\n"
     source += "    child = subprocess.Popen(['sleep', '987'])\n"
     source += f"    open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
-    source += "    return child.wait() == 0\n"
+    source += f"    return {end}\n"
     with users_grader(tmp_path, monkeypatch, source, timeout_s=0.5) as grader:
-        assert grader.grade([("a", "b")]) == ["timeout"]
+        assert grader.grade([("a", "b")]) == [verdict]
     child = Path("/proc") / (tmp_path / "pid").read_text() / "stat"
     deadline = time.monotonic() + 10
     while _runs(child) and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -68,7 +69,7 @@ class Worker:
         return lines
 
     def end(self) -> int:
-        if self.process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)  # and what a user's grader has started
         for pipe in (self.process.stdin, self.process.stdout):
             try:

@@ -31,9 +31,9 @@ class Sandbox:
     """Runs up to `size` answers at a time: `cpu_seconds` of CPU time and four times that by the clock, 1 GiB
     of memory a process, files of 16 MiB in an empty folder, no environment, nothing on stdin.
 
-    There is no network, no socket that is a file, no other process in sight, and nothing but that folder can
-    be written. Where the kernel does not let us have all of that nothing is run, unless the environment says
-    STAT_TRAIN_UNSAFE_CODE=1: then stderr says once what is in reach.
+    There is no network, no socket that is a file, no other process in sight, and nothing but that folder and
+    as much shared memory can be written. Where the kernel does not let us have all of that nothing is run,
+    unless the environment says STAT_TRAIN_UNSAFE_CODE=1: then stderr says once what is in reach.
     """
 
     def __init__(self, *, size: int, cpu_seconds: float) -> None:
