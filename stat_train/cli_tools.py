@@ -112,7 +112,7 @@ def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
 
     read = read_recipe(recipe, overrides or ())
     prompts = open_prompts(read)
-    prompts.check_names()
+    prompts.check_names(read.student.template)
     for task, context in prompt_contexts(read, 0).items():
         prompts.check(task, context, also_shown(read, task))
         typer.echo(f"{task:16} ok  {prompts.path(task)}")

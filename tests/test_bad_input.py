@@ -13,8 +13,10 @@ from tiny_model import write_tiny_model
 from stat_train.assets import asset
 from stat_train.cli import main
 from stat_train.data.writing import write_examples
+from stat_train.errors import UserError
 from stat_train.pipeline.data import generate_splits
 from stat_train.recipe import TutorOptions
+from stat_train.teacher.prompts import Prompts
 
 Say = Callable[..., tuple[int, str]]
 
@@ -250,6 +252,15 @@ def test_a_template_of_no_task_is_not_passed_over(here: Path, fails: Say, comman
     assert code == 2
     assert "label_skill.jinja: no task has this name" in line
     assert "is it label_skills?" in line
+
+
+def test_a_students_own_template_may_stand_beside_them_and_so_may_others(here: Path) -> None:
+    (here / "mine").mkdir()
+    shutil.copy(asset("prompts/student.jinja"), here / "mine" / "student2.jinja")
+    (here / "mine" / "tone.jinja").write_text("Be brief.")
+    Prompts(here / "mine").check_names(here / "mine" / "student2.jinja")
+    with pytest.raises(UserError, match=r"student2\.jinja: no task has this name"):
+        Prompts(here / "mine").check_names()
 
 
 @pytest.mark.parametrize("command", [("label",), ("run",), ("run", "--dry-run")])

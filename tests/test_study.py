@@ -208,6 +208,10 @@ def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path
     add_rows(tmp_path, "arms", arms, CELL)
     row = beyond.solutions(evidence).splitlines()[-1]
     assert row.startswith("| stat-sel, either order | stat-sel | 2 | 50.0% | 75.0% | −25.0 |")
+    repeating = scored("stat-sel", SEEDS[0], "10" * 50, "either order", pairs=300, distinct=229)
+    add_rows(tmp_path, "solutions", [repeating], CELL)
+    said = "Seed 100, stat-sel, either order: 300 pairs of 229 different questions."
+    assert beyond.solutions(evidence).endswith(said)
 
 
 def test_the_mean_is_over_the_seeds_that_have_both_and_says_how_many_are_owed(tmp_path: Path) -> None:

@@ -66,8 +66,9 @@ def benchmark_steps(recipe: Recipe, options: BenchmarkOptions) -> list[Step]:
         lambda sizes: ", ".join(BENCHMARK_FILES),
         needs=needs | ({"data": ("validation.jsonl",)} if follows_validation(recipe, arms) else {}),
         options={
-            "metrics": {its.name: its.metric for its in benchmarks},
-            "judged": {its.name: its.model_dump(include={"grader", "sampling"}) for its in benchmarks},
+            "judged": {
+                its.name: its.model_dump(include={"metric", "grader", "sampling"}) for its in benchmarks
+            },
             "arms": arms,
             "questions": options.questions,
             "seed": recipe.seed,

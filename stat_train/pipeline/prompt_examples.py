@@ -29,10 +29,10 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
 def check_templates(recipe: Recipe, tasks: Collection[str]) -> None:
     """Prove the templates of these tasks on a made-up row, before anything is paid for.
 
-    Raises UserError naming the file, and for one in `prompts_dir` that is no task's.
+    Raises UserError naming the file, and for one in `prompts_dir` whose name is mistyped.
     """
     prompts = open_prompts(recipe)
-    prompts.check_names()
+    prompts.check_names(recipe.student.template)
     if not tasks:
         return
     subject = (

@@ -60,8 +60,8 @@ def block(text: str | int, tag: str, id: str) -> Markup:
     return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{escaped(text)}</{tag}>')
 
 
-OTHERS = ("student", "student_short")
-"""Templates of the student's prompts, which stand in the same folder."""
+NEARLY = 0.8
+"""Likeness of two names (difflib) from which one is taken for the other, mistyped."""
 
 
 class Prompts:
@@ -88,18 +88,18 @@ class Prompts:
         """The file that `task` is rendered from."""
         return Path(str(self._template(task).filename))
 
-    def check_names(self) -> None:
-        """UserError for a template of the folder that no task would ever be rendered from."""
+    def check_names(self, student: Path | None = None) -> None:
+        """UserError for a template of the folder, but the `student`'s own, whose name is nearly that of a
+        packaged one: it would not be used."""
         from difflib import get_close_matches
 
-        known = [*TASKS, *OTHERS]
+        packaged = [path.stem for path in asset("prompts").glob("*.jinja")]
         for path in sorted(self._folder.glob("*.jinja")) if self._folder else ():
-            name = path.stem
-            if name not in known and not name.startswith("_"):
-                near = get_close_matches(name, known, 1) or [", ".join(TASKS)]
+            near = get_close_matches(path.stem, packaged, 1, NEARLY)
+            if near and path.stem not in packaged and path != student:
                 raise UserError(
-                    f"{path}: no task has this name, so that it would not be used; is it {near[0]}? One to "
-                    "include begins with _"
+                    f"{path}: no task has this name, so that it would not be used; is it {near[0]}? If not, "
+                    "give it a name less alike"
                 )
 
     def hash(self, task: str) -> str:

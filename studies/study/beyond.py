@@ -5,11 +5,11 @@ from statistics import fmean
 
 from stat_train.recipe import GRPO_SUFFIX, START
 from stat_train.report.markdown import table
-from stat_train.report.wording import MINUS, percent, points
+from stat_train.report.wording import percent, points
 from stat_train.training.rewards import Group, thirds
 from studies.study.evidence import BySeed, Difference, Evidence, difference, mean
 from studies.study.rows import Row
-from studies.study.words import NOT_RUN, interval
+from studies.study.words import NOT_RUN, interval, signed
 
 PROMPTS = ("zero-shot", "fixed", "random", "skills", "consistency@5", "adaptmi", "adaptmi+")
 """In the order of the table; others (the oracles) after them."""
@@ -77,11 +77,17 @@ def solutions(evidence: Evidence) -> str:
     """Arms that the teacher writes for: sums and products in either order, beside those in the pool's."""
     varied, kept = evidence.scores("solutions", EITHER), evidence.kept()
     both = {**kept, **{f"{arm}, {EITHER}": by_seed for arm, by_seed in varied.items()}}
-    return _differences(filter(None, (difference(f"{arm}, {EITHER}", arm, both) for arm in varied)), both)
+    shown = _differences(filter(None, (difference(f"{arm}, {EITHER}", arm, both) for arm in varied)), both)
+    return "\n\n".join([shown, *_different_questions(evidence)])
 
 
-def _signed(reward: float) -> str:
-    return f"{reward:+.3f}".replace("-", MINUS)
+def _different_questions(evidence: Evidence) -> Iterator[str]:
+    """Of how many different questions the pairs are, which a form that repeats them makes fewer."""
+    found = {
+        (row["seed"], row["arm"]): row for row in evidence.rows("solutions", EITHER) if "distinct" in row
+    }
+    for (seed, arm), row in sorted(found.items()):
+        yield f"Seed {seed}, {arm}, {EITHER}: {row['pairs']} pairs of {row['distinct']} different questions."
 
 
 def _start(evidence: Evidence) -> dict[str, BySeed]:
@@ -118,8 +124,8 @@ def grpo(evidence: Evidence) -> str:
         earned = thirds(groups, len(batches))
         assert earned.first is not None and earned.last is not None  # noqa: PT018
         change = earned.last - earned.first
-        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", _signed(change)]
-        rewards.append(f"[{', '.join(map(_signed, earned.ci95))}]" if earned.ci95 else "")
+        rewards = [f"{earned.first:.3f}", f"{earned.last:.3f}", signed(change, 3)]
+        rewards.append(f"[{', '.join(signed(end, 3) for end in earned.ci95)}]" if earned.ci95 else "")
         rows.append([arm, str(row["seed"]), *rewards])
     if not rows:
         return NOT_RUN

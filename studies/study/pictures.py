@@ -8,6 +8,7 @@ from stat_train.report.wording import points
 from studies.study.evidence import EXACT, BySeed, Difference, Evidence, by_profile, difference, mean
 from studies.study.plan import KEPT, TARGET, place_of
 from studies.study.skills import rank_correlation, skill_gains
+from studies.study.words import signed
 
 ROW, HEAD, FOOT, LEFT = 0.46, 0.6, 0.55, 2.4
 """Inches."""
@@ -70,8 +71,8 @@ def skills(evidence: Evidence) -> bytes | None:
         figure = Figure(figsize=(WIDTH, 6))
         _title(
             figure,
-            f"STAT-Sel's lead by how often a skill is missing: rank correlation {rho:+.2f} "
-            f"[{low:+.2f}, {high:+.2f}]",
+            f"STAT-Sel's lead by how often a skill is missing: rank correlation {signed(rho, 2)} "
+            f"[{signed(low, 2)}, {signed(high, 2)}]",
         )
         axes = figure.add_axes((0.08, 0.11, 0.89, 0.76))
         names = {}

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 from stat_train.intervals import Interval
 from stat_train.report.markdown import table
-from stat_train.report.wording import MINUS, percent, points
+from stat_train.report.wording import percent, points
 from studies.study.evidence import EXACT, Evidence, by_profile, difference, mean
 from studies.study.plan import KEPT
 from studies.study.rows import Row
 from studies.study.skills import CONTROL, SkillGain, rank_correlation, skill_gains
-from studies.study.words import NOT_RUN, interval
+from studies.study.words import NOT_RUN, interval, signed
 
 MOST = 6
 """Skills in the table of the most gained."""
@@ -98,9 +98,5 @@ def _correlations(gains: Sequence[SkillGain]) -> str:
     said = []
     for name, (arm, other) in measured.items():
         rho, (low, high) = rank_correlation(gains, arm, other)
-        said.append(f"{name} {_signed(rho)} [{_signed(low)}, {_signed(high)}]")
+        said.append(f"{name} {signed(rho, 2)} [{signed(low, 2)}, {signed(high, 2)}]")
     return "; ".join(said)
-
-
-def _signed(rho: float) -> str:
-    return f"{rho:+.2f}".replace("-", MINUS)

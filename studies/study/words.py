@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from stat_train.report.markdown import table
-from stat_train.report.wording import percent, points
+from stat_train.report.wording import MINUS, percent, points
 from studies.study.evidence import BySeed, Difference
 from studies.study.plan import SEEDS
 
@@ -13,6 +13,11 @@ NOT_RUN = "Not run yet."
 def interval(ci95: tuple[float, float]) -> str:
     """[-0.5, +3.1] in points."""
     return f"[{points(ci95[0])}, {points(ci95[1])}]"
+
+
+def signed(value: float, digits: int) -> str:
+    """+0.12, with a real minus."""
+    return f"{value:+.{digits}f}".replace("-", MINUS)
 
 
 def seeds_of(found: Difference) -> str:
