@@ -79,6 +79,24 @@ def test_a_batch_that_never_becomes_json_is_quarantined_whole(tmp_path):
     assert made.owed == []
 
 
+def test_a_batch_that_cannot_be_read_is_asked_row_by_row(tmp_path):
+    def script(body, n):
+        asked = body["messages"][1]["content"]
+        if "question 2" in asked:
+            return Say('{"answers": [', finish_reason="length")
+        answers = [{"id": "q1", "skills": [{"reason": "", "skill": "addition"}]}]
+        return Say(json.dumps({"answers": answers}))
+
+    server = ScriptedServer(script)
+    rows = [Example(f"e{n}", f"question {n}") for n in range(4)]
+    for _ in range(2):
+        with teacher_for(server, tmp_path) as teacher:
+            made = label(teacher, Prompts(), TAXONOMY, rows, LabellingOptions())
+        assert [example.id for example in made.examples] == ["e0", "e1", "e3"]
+        assert [row.question_id for row in made.quarantined] == ["e2"]
+    assert len(server.bodies) == 2 + 3 + 2
+
+
 def test_a_failing_server_leaves_rows_owed(tmp_path):
     def script(body, n):
         if "question 1" in body["messages"][1]["content"]:

@@ -151,6 +151,50 @@ def test_an_answer_invalid_twice_is_quarantined_with_its_reason(kind, ask):
     assert (len(server.bodies), usage.cached) == (0, 4)
 
 
+def test_a_quarantined_row_says_how_the_answer_begins(ask):
+    def script(body, n):
+        return Say("Sure!\nHere " + "x" * 500) if question(body) == 1 else solve(body)
+
+    results, _, _ = ask(script, [request(n) for n in range(3)])
+    assert results[1].reason.endswith(f"It wrote: {'Sure! Here ' + 'x' * 189!r}")
+
+
+@pytest.mark.parametrize("kind", ["malformed", "wrong schema", "empty", "cut off"])
+def test_a_teacher_that_never_gives_a_readable_answer_stops_before_all_is_asked(kind, ask):
+    say, fault = BAD[kind]
+    mend = "raise teacher.max_tokens" if kind == "cut off" else "answers in JSON"
+    for more in ({}, {"retry_quarantined": True}):
+        with pytest.raises(UserError, match=f"^teacher 'm': no answer to the first .* {mend}.*{fault}"):
+            ask(lambda body, n: say, [request(n) for n in range(100)], max_in_flight=4, **more)
+    server = ScriptedServer(lambda body, n: say)
+    with pytest.raises(UserError, match="no answer to the first 3 requests can be read"):
+        ask(server, [request(n) for n in range(100, 103)], max_in_flight=8)
+    assert len(server.bodies) == 6
+
+
+def test_what_was_asked_of_a_teacher_without_a_readable_answer_is_bounded_and_not_asked_again(ask):
+    server = ScriptedServer(lambda body, n: Say("In prose."))
+    asked = []
+    for _ in range(2):
+        with pytest.raises(UserError, match=r"It wrote: 'In prose\.'"):
+            ask(server, [request(n) for n in range(1000)], max_in_flight=4)
+        asked.append(len(server.bodies))
+    assert asked[1] == asked[0] <= 8 * 4
+
+
+def test_two_unreadable_answers_are_quarantined_and_so_is_any_number_beside_a_good_one_or_refusals(ask):
+    results, _, _ = ask(lambda body, n: Say("In prose."), [request(n) for n in range(2)])
+    assert [result.status for result in results] == ["quarantined"] * 2
+    results, _, _ = ask(lambda body, n: Say(refusal="No."), [request(n) for n in range(10, 30)])
+    assert [result.status for result in results] == ["quarantined"] * 20
+
+    def script(body, n):
+        return solve(body) if question(body) == 40 else Say("In prose.")
+
+    results, _, _ = ask(script, [request(n) for n in range(40, 80)], max_in_flight=1)
+    assert [result.status for result in results] == ["ok"] + ["quarantined"] * 39
+
+
 def test_a_check_repairs_and_quarantines_like_the_schema(ask):
     def check(answer):
         return None if answer.answers[0].id == "q1" else "unknown id"

@@ -115,6 +115,12 @@ def test_invalid_answers_are_repaired_in_a_further_batch_then_quarantined(ask):
     assert again.sizes == []
 
 
+def test_a_teacher_whose_batches_hold_no_readable_answer_stops(ask):
+    for _ in range(2):
+        with pytest.raises(UserError, match="no answer to the first 20 requests can be read"):
+            ask(BatchServer(lambda body, n: Say("In prose.")), 20)
+
+
 def test_a_row_that_no_batch_answers_is_owed(ask):
     def script(body, n):
         return Say("overloaded", status=500) if question(body) == 4 else solve(body)

@@ -248,25 +248,64 @@ def test_two_processes_never_ask_the_same(tmp_path: Path):
     assert sorted(map(question, server.bodies)) == list(range(300))
 
 
-def test_ctrl_c_commits_and_says_how_to_go_on(tmp_path: Path):
+def interrupting(server: ScriptedServer, asked: int, times: int = 1) -> threading.Thread:
+    """A thread that presses Ctrl-C so many times once the server was asked so often."""
+
+    def press() -> None:
+        while len(server.bodies) < asked:
+            time.sleep(0.01)
+        for _ in range(times):
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.5)
+
+    return threading.Thread(target=press, daemon=True)
+
+
+def test_ctrl_c_waits_for_what_is_paid_for_and_says_how_to_go_on(tmp_path: Path, capsys):
     server = ScriptedServer(slow)
     options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-
-    def interrupt_once_under_way() -> None:
-        while len(server.bodies) < 12:
-            time.sleep(0.01)
-        os.kill(os.getpid(), signal.SIGINT)
-
-    interrupt = threading.Thread(target=interrupt_once_under_way, daemon=True)
+    interrupt = interrupting(server, asked=12)
     with Teacher(options, tmp_path / "c", app=server) as teacher:
         interrupt.start()
         with pytest.raises(Interrupted, match="run the same command again"):
             teacher.ask([request(n) for n in range(1000)], label="labelling")
         interrupt.join()
         done = teacher.usage.requests
-        assert 4 <= done < 1000
-        assert len(committed(tmp_path / "c")) == done
+        assert 12 <= done < 1000
+        assert len(server.bodies) == len(committed(tmp_path / "c")) == done
+        assert "labelling: stopping; waiting for 4 answers under way" in capsys.readouterr().err
         assert teacher.ask([request(n) for n in range(done // 2)])[0].status == "ok"
+
+
+def test_ctrl_c_again_goes_without_what_is_under_way(tmp_path: Path):
+    def script(body: Body, n: int) -> Say:
+        say = solve(body)
+        say.delay = 0.01 if n < 8 else 600.0
+        return say
+
+    server = ScriptedServer(script)
+    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
+    interrupt = interrupting(server, asked=12, times=2)
+    with Teacher(options, tmp_path / "c", app=server) as teacher:
+        interrupt.start()
+        with pytest.raises(Interrupted, match="8 new answers are kept"):
+            teacher.ask([request(n) for n in range(100)])
+        interrupt.join()
+    assert len(committed(tmp_path / "c")) == 8
+
+
+def test_ctrl_c_ends_retries_and_pauses(tmp_path: Path):
+    def script(body: Body, n: int) -> Say:
+        return Say("busy", status=429, headers={"retry-after": "600"}) if n else Say("nonsense", delay=0.3)
+
+    server = ScriptedServer(script)
+    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
+    interrupt = interrupting(server, asked=3)
+    with Teacher(options, tmp_path / "c", app=server) as teacher:
+        interrupt.start()
+        with pytest.raises(Interrupted, match="1 new answers are kept"):
+            teacher.ask([request(n) for n in range(100)])
+        interrupt.join()
 
 
 def test_a_disk_that_fills_up_stops_with_one_line(tmp_path: Path):

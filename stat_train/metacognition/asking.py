@@ -84,7 +84,8 @@ def ask_batches(
     Every local id must come back exactly once, and `fault` must find nothing; otherwise the teacher is
     asked once more with the error text (unless `repair` is off). What is still invalid then is
     quarantined item by item; its valid neighbours in the batch are kept. Where the endpoint refuses a
-    whole batch, each of its items is asked alone, so that only the one it minds is quarantined.
+    whole batch, or its answer cannot be read (cut off, no JSON), each of its items is asked alone, so that
+    only the offender is quarantined.
     `temperature` overrides the teacher's own.
     """
 
@@ -108,7 +109,7 @@ def ask_batches(
 
 
 def _to_be_split(batch: Batch[Any], result: TeacherResult) -> bool:
-    return result.refused and result.answer is None and len(batch.items) > 1
+    return result.status == "quarantined" and result.answer is None and len(batch.items) > 1
 
 
 def _outcome(batch: Batch[Item], result: TeacherResult, fault: Fault) -> Iterator[Reply[Item]]:

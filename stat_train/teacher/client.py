@@ -147,12 +147,13 @@ class Teacher:
             elif self.options.mode == "vllm":
                 await ask_in_process(rows, self._engine, self._budget)
             else:
-                await self._ask_by_requests(rows)
+                await self._ask_by_requests(rows, label)
+            rows.require_readable()
         finally:
             await commits.close()
         return rows.results
 
-    async def _ask_by_requests(self, rows: Rows) -> None:
+    async def _ask_by_requests(self, rows: Rows, label: str) -> None:
         transports = {url: self._transport(url) for url in self.options.urls}
         endpoints = [
             Endpoint(
@@ -166,7 +167,7 @@ class Teacher:
         ]
         try:
             sender = Sender(self.options, endpoints, self._budget, self._paces, lambda: rows.proven)
-            await ask_by_requests(rows, sender)
+            await ask_by_requests(rows, sender, label)
         finally:
             self._dialects = {endpoint.url: endpoint.dialect for endpoint in endpoints}
             self._answered = {endpoint.url: endpoint.answered for endpoint in endpoints}

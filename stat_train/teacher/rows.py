@@ -10,6 +10,7 @@ from typing import Literal
 
 import orjson
 
+from stat_train.errors import UserError
 from stat_train.progress import Bar
 from stat_train.run.hashing import content_hash
 from stat_train.teacher.cache import Entry, request_key
@@ -28,6 +29,10 @@ from stat_train.teacher.structured import InvalidAnswerError, json_schema, parse
 
 CHUNK = 256
 LEASE_POLL_S = 0.1
+EXCERPT = 200
+LEAST_UNREAD = 3
+"""Requests that end without a readable answer, and none with one, before no more are sent."""
+REFUSALS = ("refusal", "content_filter")
 
 Status = Literal["ok", "quarantined", "owed"]
 
@@ -62,7 +67,7 @@ def read_answer(reply: Reply, request: TeacherRequest, max_tokens: int) -> Answe
     """The valid answer in `reply`; InvalidAnswerError says what is wrong with it."""
     if reply.finish_reason == "length":
         raise InvalidAnswerError(f"The answer was cut off at {max_tokens} tokens. Answer more briefly.")
-    if reply.finish_reason in ("refusal", "content_filter"):
+    if reply.finish_reason in REFUSALS:
         raise InvalidAnswerError(f"The question was refused. {reply.content[:300]}".strip())
     return parse(reply.content, request.schema)
 
@@ -86,6 +91,8 @@ class Row:
     key: bytes
     attempt: int = 0
     fault: str = ""
+    unread: Reply | None = None
+    """The last reply, where that was neither readable nor a refusal."""
     answer: Answer | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -101,8 +108,10 @@ class Row:
         try:
             self.answer = read_answer(reply, self.request, options.max_tokens)
             fault = self.request.check(self.answer) if self.request.check else None
+            self.unread = None
         except InvalidAnswerError as invalid:
             fault = str(invalid)
+            self.unread = None if reply.finish_reason in REFUSALS else reply
         if fault is None:
             return True
         self.fault = fault
@@ -110,6 +119,12 @@ class Row:
         self.messages = repair(self.request, reply, fault)
         self.key = key_of(options, self.request, self.messages, self.attempt)
         return False
+
+    @property
+    def reason(self) -> str:
+        """What is wrong with the last reply; how it begins, where it could not be read."""
+        begins = " ".join(self.unread.content.split())[:EXCERPT] if self.unread else ""
+        return f"{self.fault} It wrote: {begins!r}" if begins else self.fault
 
     def may_be_asked(self, options: TeacherOptions) -> bool:
         """The first attempt and one repair; with retry_quarantined one more where both were recorded."""
@@ -119,7 +134,8 @@ class Row:
 @dataclass(slots=True)
 class Tally:
     """Replies that were sent for, those that were cached, and the tokens of the former. `own` were in the
-    cache too, bought by an earlier attempt of the same payer; `bought` are the keys of both."""
+    cache too, bought by an earlier attempt of the same payer; `bought` are the keys of both. `read`: whether
+    any reply held a readable answer."""
 
     requests: int = 0
     own: int = 0
@@ -127,12 +143,14 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     bought: set[bytes] = field(default_factory=set)
+    read: bool = False
 
 
 class Rows:
     """Every request of one `ask` until it has a result; whoever answers takes rows out of `ready`.
 
-    `hopeless`, once it is set, is why nothing more can be asked: what is left is owed.
+    `hopeless`, once it is set, is why nothing more can be asked: what is left is owed. `interrupted`: no more
+    is to be taken out.
     """
 
     def __init__(
@@ -153,7 +171,9 @@ class Rows:
         self._again: deque[Row] = deque()  # invalid so far, the next attempt not yet looked up
         self._busy: list[Row] = []  # somebody else is asking
         self._finished = 0
+        self._unread: list[Row] = []  # of these no answer could be read
         self.hopeless = ""
+        self.interrupted = False
 
     @property
     def results(self) -> list[TeacherResult]:
@@ -169,9 +189,12 @@ class Rows:
         """Looks up rows until `least` are ready or no more can be; False where no row is left to ask.
 
         Where all that is left is in flight elsewhere (another process, an equal row), it waits for that.
+        UserError where as many rows as are asked at a time ended, and no reply could be read.
         """
+        at_a_time = self.options.max_in_flight
         while len(self.ready) < least:
-            rows = self._take()
+            self.require_readable(max(LEAST_UNREAD, at_a_time))
+            rows = self._take(CHUNK if self._tally.read else min(CHUNK, max(least, at_a_time)))
             if not rows:
                 if self.ready or not self._busy:
                     break
@@ -180,6 +203,18 @@ class Rows:
             await self._look_up(rows)
             self.show()
         return bool(self.ready)
+
+    def require_readable(self, least: int = LEAST_UNREAD) -> None:
+        """UserError where `least` rows ended with an answer that cannot be read, and no reply ever could."""
+        if self._tally.read or len(self._unread) < least:
+            return
+        last = self._unread[-1]
+        cut_off = last.unread is not None and last.unread.finish_reason == "length"
+        mend = "raise teacher.max_tokens" if cut_off else "name a teacher.model that answers in JSON"
+        raise UserError(
+            f"teacher {self.options.model!r}: no answer to the first {len(self._unread):,} requests can be "
+            f"read; {mend}. The last one: {last.reason}"
+        )
 
     async def answer(self, replies: Sequence[tuple[Row, Reply]]) -> None:
         """Replies to rows that were ready: counted, committed, then judged."""
@@ -241,9 +276,9 @@ class Rows:
             else:
                 self._busy.append(row)
 
-    def _take(self) -> list[Row]:
-        rows = [self._again.popleft() for _ in range(min(CHUNK, len(self._again)))]
-        for index, request in islice(self._requests, CHUNK - len(rows)):
+    def _take(self, most: int) -> list[Row]:
+        rows = [self._again.popleft() for _ in range(min(most, len(self._again)))]
+        for index, request in islice(self._requests, most - len(rows)):
             self._results.append(None)
             rows.append(Row.of(index, request, self.options))
         return rows
@@ -253,12 +288,12 @@ class Rows:
             self._finish(row, "owed", self.hopeless)
             return False
         if too_long := self._too_long(row):
-            reason = f"{row.fault}; asking again was {too_long}" if row.fault else too_long
+            reason = f"{row.reason}; asking again was {too_long}" if row.fault else too_long
             self._finish(row, "quarantined", reason, refused=not row.attempt)
             return False
         if row.may_be_asked(self.options):
             return True
-        self._finish(row, "quarantined", row.fault)
+        self._finish(row, "quarantined", row.reason)
         return False
 
     def _too_long(self, row: Row) -> str:
@@ -301,5 +336,9 @@ class Rows:
     def _finish(self, row: Row, status: Status, reason: str, *, refused: bool = False) -> None:
         usage = RowUsage(row.prompt_tokens, row.completion_tokens, row.asked)
         answer = None if status == "owed" else row.answer
+        if row.answer is not None:
+            self._tally.read = True
+        elif row.unread is not None and status == "quarantined" and not self._tally.read:
+            self._unread.append(row)
         self._results[row.index] = TeacherResult(answer, status, reason, usage, refused)
         self._finished += 1

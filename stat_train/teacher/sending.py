@@ -44,6 +44,8 @@ class Sender:
         self._refused = 0
         self._undecided: set[object] = set()  # what was under way beside the third refusal
         self._owed_in_a_row = 0
+        self.waiting: set[asyncio.Task[None] | None] = set()
+        """The tasks that wait for an endpoint's answer."""
         self.hopeless = ""
         """Why nothing more can be sent, once so many rows in a row failed that it is no use."""
 
@@ -94,7 +96,8 @@ class Sender:
         await self._paces.requests.wait(1)
         await self._paces.tokens.wait(tokens)
         reservation = await self._budget.reserve(len(body) + UNCOUNTED_TOKENS)
-        sent = time.monotonic()
+        sent, task = time.monotonic(), asyncio.current_task()
+        self.waiting.add(task)
         try:
             reply = await endpoint.transport(body)
         except TransportError as failure:
@@ -108,6 +111,8 @@ class Sender:
         except BaseException:
             self._budget.charge(reservation)  # interrupted
             raise
+        finally:
+            self.waiting.discard(task)
         used = reply.prompt_tokens + reply.completion_tokens
         if used:
             self._budget.settle(reservation, reply.prompt_tokens, reply.completion_tokens)
