@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from scripted_server import Body, Say, ScriptedServer, serve
 from scripted_teacher import Asked, ScriptedTeacher
 from tiny_model import write_tiny_model
 
@@ -17,8 +18,10 @@ from stat_train.grading.judge import TeacherJudge
 from stat_train.pipeline import run_recipe
 from stat_train.pipeline.estimate import estimate
 from stat_train.pipeline.exporting import export_tasks
+from stat_train.pipeline.extras import grading_warnings
 from stat_train.pipeline.opening import grader_files
 from stat_train.recipe_file import read_recipe
+from stat_train.student.journal import Journal
 from stat_train.student.response import Response
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TeacherOptions
@@ -203,6 +206,45 @@ def test_a_recipe_is_judged_by_its_teacher(
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
     assert ["judge", "ok"] in lines
     assert ["evaluate", "start-test"] in lines
+
+
+def test_a_judge_that_failed_is_told_of_and_asked_again_about_the_same_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STAT_TRAIN_CACHE", str(tmp_path / "cache"))
+    learned: list[bool] = []
+
+    def script(body: Body, n: int) -> Say:
+        asked = "".join(message["content"] for message in body["messages"][:2])
+        if not learned and len(asked) % 2:
+            return Say("I cannot tell.")
+        return Say('{"answers": [{"id": "q1", "reason": "r", "verdict": "correct"}]}')
+
+    with serve(ScriptedServer(script)) as url:
+        changes = [
+            f"student.model={write_tiny_model(tmp_path / 'tiny')}",
+            f"run_dir={tmp_path / 'run'}",
+            f"teacher={{endpoint: '{url}', model: m}}",
+            "grader=judge",
+            "tutor.test=24",
+            "evaluation={per_skill: false, sampling: {max_tokens: 8}}",
+        ]
+        step = "evaluate start-test"
+        first = run_recipe(read_recipe(SMOKE, changes), step)[step]
+        answers, failed = first.file("responses.jsonl").read_bytes(), first.manifest["counts"]["error"]
+        assert 0 < failed < 24
+        [note] = [note for note in first.manifest["notes"] if "grading failed" in note]
+        assert "It wrote: 'I cannot tell.'" in note
+        told = f"{step}: {failed} of 24 answers have no verdict and count as wrong; --retry-quarantined asks "
+        assert [*grading_warnings({step: first})] == [f"{told}the judge again"]
+
+        learned.append(True)
+        monkeypatch.setattr(Journal, "commit", None)  # nothing is answered anew
+        assert run_recipe(read_recipe(SMOKE, changes), step)[step].manifest["counts"]["error"] == failed
+        again = run_recipe(read_recipe(SMOKE, [*changes, "teacher.retry_quarantined=true"]), step)[step]
+        assert (again.manifest["counts"]["error"], again.manifest["counts"]["correct"]) == (0, 24)
+        assert again.file("responses.jsonl").read_bytes() == answers
+        assert [*grading_warnings({step: again})] == []
 
 
 def test_what_a_judge_may_be_asked_stands_in_the_estimate(tmp_path: Path) -> None:

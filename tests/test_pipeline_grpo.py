@@ -34,7 +34,7 @@ KEYS = {
     "sft stat-sel": "39cc59c76b4b",
     "evaluate start-test": "6d90cbbbdb0b",
     "evaluate stat-sel-test": "5642cc39d173",
-    "report": "de238e760856",
+    "report": "9fe3f3f8465f",
 }
 GRPO = [
     "grpo.questions=4",

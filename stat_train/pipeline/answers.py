@@ -16,6 +16,8 @@ from stat_train.student.load import load_student
 from stat_train.student.options import Sampling
 
 RESPONSES, VERDICTS = "responses.jsonl", "verdicts.jsonl"
+GRADED = ("evaluate", "benchmark")
+"""The stages whose answers stand while their judge is asked once more."""
 
 
 def student_needs(arm: str) -> dict[str, tuple[str, ...]]:
@@ -40,8 +42,8 @@ def answer_and_grade(
     """Answers and verdicts as files of `stage`, which is done with it. `limit` names the option that cuts
     answers off."""
     counts = write_answers(student, examples, sampling, grader, stage)
-    usage = billed(grader.usage)
-    stage.finish([RESPONSES, VERDICTS], counts=counts, usage=usage, notes=grading_notes(counts, limit))
+    notes = grading_notes(counts, limit, grader.first_error)
+    stage.finish([RESPONSES, VERDICTS], counts=counts, usage=billed(grader.usage), notes=notes)
 
 
 def write_answers(
@@ -99,11 +101,15 @@ def read_verdicts(
     return list(verdicts.values()), list(votes.values()) if voted else None
 
 
-def grading_notes(counts: Mapping[str, int], limit: str) -> list[str]:
-    """What is to be said of the counts of `write_answers`."""
+def grading_notes(counts: Mapping[str, int], limit: str, first_error: str | None) -> list[str]:
+    """What is to be said of the counts of `write_answers`, and of the grader's first error."""
     notes = []
     if counts["error"] or counts["timeout"]:
-        notes.append(f"grading failed {counts['error']} times and timed out {counts['timeout']} times")
+        why = f" (the first time: {first_error})" if first_error else ""
+        notes.append(
+            f"grading failed {counts['error']} times{why} and timed out {counts['timeout']} times; these "
+            "answers count as wrong"
+        )
     if counts["rows_out"] and counts["cut_off"] > 0.1 * counts["rows_out"]:
         notes.append(f"{counts['cut_off']} answers were cut off at {limit}")
     return notes

@@ -36,7 +36,7 @@ def extras_of(work: Work) -> Extras:
         student=_student(recipe),
         teacher=recipe.teacher.logical_name,
         data=_data(recipe),
-        warnings=list(training_warnings(recipe, work.given)),
+        warnings=[*training_warnings(recipe, work.given), *grading_warnings(work.given)],
         sets={arm: _summary(work, arm) for arm in recipe.trained_arms},
         tokens_in_every_arm=recipe.selection.tokens,
         learning_rates={arm: _rates(work, arm) for arm in recipe.trained_arms if len(recipe.sft.rates) > 1},
@@ -83,6 +83,19 @@ def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[st
                 f"training on {arm} ended below its start: {after:.1%} on the development split, {start:.1%} "
                 f"before; {mend}"
             )
+
+
+def grading_warnings(given: Mapping[str, Stage]) -> Iterator[str]:
+    """Answers without a verdict, which count as wrong. `given` holds the finished evaluations by title."""
+    for title, stage in given.items():
+        if stage.name != "evaluate":
+            continue
+        assert stage.manifest is not None
+        counts = stage.manifest["counts"]
+        if failed := counts["error"] + counts["timeout"]:
+            told = f"{title}: {failed:,} of {counts['rows_out']:,} answers have no verdict and count as wrong"
+            judged = bool(stage.manifest["usage"])
+            yield f"{told}; --retry-quarantined asks the judge again" if judged else told
 
 
 def _summary(work: Work, arm: str) -> TrainingSetSummary:

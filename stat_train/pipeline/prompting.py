@@ -101,7 +101,7 @@ def _answer(kind: Kind, work: Work) -> None:
     shots = {prompt.question.id: prompt.shots for prompt in prompts}
     with open_grader(recipe, stage=work.stage) as grader:
         counts = write_answers(student, questions, sampling, grader, work.stage, shots)
-        usage = billed(grader.usage)
+        usage, first_error = billed(grader.usage), grader.first_error
     write_jsonl(
         work.stage.file(SHOTS),
         [
@@ -122,7 +122,7 @@ def _answer(kind: Kind, work: Work) -> None:
         "filled": sum(prompt.filled for prompt in prompts),
         "dropped": sum(prompt.dropped for prompt in prompts),
     }
-    notes = [*grading_notes(counts, "evaluation.sampling.max_tokens"), *_notes(counts)]
+    notes = [*grading_notes(counts, "evaluation.sampling.max_tokens", first_error), *_notes(counts)]
     work.stage.finish([RESPONSES, VERDICTS, SHOTS], counts=counts, usage=usage, notes=notes)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from stat_train.data.atomic import atomic_file
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.gpu import give_back
+from stat_train.pipeline.answers import GRADED, RESPONSES
 from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
 from stat_train.pipeline.opening import JUDGE
@@ -65,7 +66,7 @@ def _check_templates(recipe: Recipe, steps: Sequence[Step]) -> None:
 def _do(step: Step, stage: Stage, recipe: Recipe, done: Mapping[str, Stage]) -> None:
     _say(f"{step.title:{WIDTH}} ...")
     started = time.monotonic()
-    stage.begin()
+    stage.begin(keep=(RESPONSES,) if stage.done and stage.name in GRADED else ())
     step.work(Work(recipe, stage, step.given(done)))
     give_back()
     manifest = stage.manifest

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from stat_train.errors import UserError
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.pipeline.adaptmi import ADAPTMI, adaptmi_steps
+from stat_train.pipeline.answers import GRADED
 from stat_train.pipeline.arms import evaluate_step
 from stat_train.pipeline.asides import agreement_step, audit_step
 from stat_train.pipeline.benchmarking import benchmark_steps, task_steps
@@ -112,10 +113,12 @@ def finished(recipe: Recipe, steps: Sequence[Step] | None = None) -> dict[str, S
 
 
 def to_retry(stage: Stage, recipe: Recipe) -> bool:
-    """Whether a finished stage's quarantined rows are to be asked of the teacher once more."""
-    counts = stage.manifest["counts"] if stage.manifest else {}
+    """Whether the teacher is to be asked once more for a finished stage's quarantined rows, or verdicts."""
+    if stage.manifest is None or not recipe.teacher.retry_quarantined:
+        return False
+    counts, judged = stage.manifest["counts"], stage.name in GRADED and stage.manifest["usage"]
     asked = stage.name != "grpo"  # whose quarantined rows have a gold answer that no teacher would mend
-    return recipe.teacher.retry_quarantined and asked and bool(counts.get("quarantined"))
+    return bool((asked and counts.get("quarantined")) or (judged and counts.get("error")))
 
 
 def steps_up_to(recipe: Recipe, name: str | None, beside: BenchmarkOptions | None = None) -> list[Step]:

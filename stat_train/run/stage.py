@@ -73,24 +73,24 @@ class Stage:
         outputs = self.manifest["outputs"]
         return content_hash({name: outputs[name]["sha256"] for name in files or outputs})
 
-    def begin(self) -> None:
-        """Make the folder; outputs that no longer agree with a manifest go, so that they are made anew; of a
-        folder among them all of it."""
+    def begin(self, keep: Sequence[str] = ()) -> None:
+        """Make the folder; outputs of an earlier time go, but those to `keep`, so that they are made anew; of
+        a folder among them all of it."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             if self.file(MANIFEST).exists():
-                self._discard()
+                self._discard(keep)
         except OSError as error:
             raise cannot_write(self.path, error) from error
         self.started = time.monotonic()
 
-    def _discard(self) -> None:
+    def _discard(self, keep: Sequence[str]) -> None:
         try:
             outputs = orjson.loads(self.file(MANIFEST).read_bytes())["outputs"]
         except (orjson.JSONDecodeError, KeyError):
             outputs = {}
         self.file(MANIFEST).unlink()
-        for top in {name.partition("/")[0] for name in outputs}:
+        for top in {name.partition("/")[0] for name in outputs} - set(keep):
             if self.file(top).is_dir() and not self.file(top).is_symlink():
                 shutil.rmtree(self.file(top))
             else:
