@@ -16,7 +16,7 @@ STAT := $(VENV)/bin/stat-train
 comma := ,
 DEMO_ARMS := $(if $(filter all,$(CONTROLS)),'arms=[random$(comma)balanced$(comma)hard$(comma)stat-sel]')
 
-.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate benchmark warmup adaptmi arms pilot pilot-variations study study-tables check-server clean
+.PHONY: help setup demo test smoke lint label answer audit agreement diagnose profile rewrite synthesize select sft grpo evaluate benchmark warmup adaptmi arms pilot pilot-variations study study-tables keys check-server clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -87,6 +87,9 @@ study: setup ## the study of docs/study.md, resumable; PARTS, SEEDS, ARMS, DEVIC
 
 study-tables: setup ## redraw every table and picture of docs/study.md from docs/study/*.jsonl
 	$(VENV)/bin/python -m studies.study tables
+
+keys: setup ## write docs/keys.md anew: every key of a recipe
+	$(STAT) keys --markdown > docs/keys.md
 
 check-server: setup ## the metacognition path against a real server (xllamacpp, SmolLM2) on 50 questions of MATH
 	$(VENV)/bin/python benchmarks/check_server.py

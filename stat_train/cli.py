@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stat_train.cli_evaluation import benchmark, export_tasks
-from stat_train.cli_tools import cache_app, profile_app, prompts_app, tutor_app
+from stat_train.cli_tools import cache_app, keys, profile_app, prompts_app, tutor_app
 from stat_train.errors import Interrupted, Unfinished, UserError
 
 if TYPE_CHECKING:
@@ -143,6 +143,7 @@ def push(
 
 app.command()(benchmark)
 app.command()(export_tasks)
+app.command()(keys)
 app.add_typer(profile_app, name="profile")
 app.add_typer(tutor_app, name="tutor")
 app.add_typer(prompts_app, name="prompts")

@@ -28,6 +28,24 @@ tutor_app = typer.Typer(
     help="`tutor --port N`: serve the embedded tutor to any OpenAI client. Or write its domain's data.",
 )
 
+
+def keys(
+    key: Annotated[str, typer.Argument(help="A section or key, such as sft or teacher.mode.")] = "",
+    markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/keys.md.")] = False,
+) -> None:
+    """List what may stand in a recipe: every key with its values, default and meaning."""
+    from stat_train.recipe_keys import page, recipe_sections
+
+    if markdown:
+        typer.echo(page(), nl=False)
+        return
+    for section in recipe_sections(key):
+        if section.told:
+            typer.echo(f"\n# {section.told}.")
+        for its in section.keys:
+            typer.echo(f"{its.path}: {its.default}    ({its.values})\n    {its.meaning}")
+
+
 ProfileFile = Annotated[Path, typer.Argument(help="A profile.json.")]
 
 

@@ -52,24 +52,26 @@ class TutorOptions(Options):
     """The embedded arithmetic domain: how many questions each split has, how skewed the pool is, and what
     the tutor gets wrong where it is the teacher."""
 
-    pool: int = Field(3000, ge=1)
+    pool: int = Field(3000, ge=1, description="questions to choose from")
     skew: float = Field(1.0, ge=0, description="0: all skills equally frequent in the pool")
-    validation: int = Field(300, ge=1)
-    development: int = Field(200, ge=1)
-    test: int = Field(600, ge=1)
+    validation: int = Field(300, ge=1, description="questions that the profile comes from")
+    development: int = Field(200, ge=1, description="to choose rates by, and to see whether training hurts")
+    test: int = Field(600, ge=1, description="even over the kinds of problem")
     ood: int = Field(300, ge=1, description="wordings and longer combinations that occur nowhere else")
-    seed: int = 0
+    seed: int = Field(0, description="of the questions; default: the recipe's")
     faults: TutorFaults = TutorFaults()
 
 
 class DataOptions(Options):
     """A user's data: .jsonl, .parquet or .csv files, or `name[:config][@split]` of a hub data set."""
 
-    pool: str
-    validation: str
+    pool: str = Field(description="what training sets are drawn from: question, solution, answer")
+    validation: str = Field(description="what the student answers for the profile; never trained on")
     development: str | None = Field(None, description="to see whether a training ends below its start")
     evaluation: dict[str, str] = Field(min_length=1, description="a name and a source for each split")
-    columns: Columns = Columns()
+    columns: Columns = Field(
+        Columns(), description="your names of the columns; left out: the column of that name"
+    )
     rows: dict[str, int] = Field(
         {}, description="rows that splits have, to plan and estimate with while the hub is not in reach"
     )
@@ -98,7 +100,7 @@ class DataOptions(Options):
 class EvaluationOptions(Options):
     """How the student is scored."""
 
-    sampling: Sampling = Sampling()
+    sampling: Sampling = Field(Sampling(), description="how the student answers the evaluation splits")
     per_skill: bool = Field(True, description="label the evaluation splits, to score each skill")
 
 
@@ -181,14 +183,14 @@ class Recipe(Options):
     given as many pairs, or tokens (`selection`).
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$")
-    seed: int = Field(0, ge=0, strict=True)
+    name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", description="of the run and its folder")
+    seed: int = Field(0, ge=0, strict=True, description="of every section that sets none")
     run_dir: Path | None = Field(None, description="default: runs/<name> where the command is given")
     prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
     data: DataOptions | None = None
     tutor: TutorOptions | None = None
     decontamination: DecontaminationOptions | None = Field(
-        None, description="near rules; none: `data:` removes number and 13-word matches, `tutor:` reports all"
+        None, description="none: `data:` removes number and 13-word matches, `tutor:` reports all"
     )
     taxonomy: str = Field(description="a YAML file of skills, or `discover`")
     grader: str = Field(description="math, numeric, exact, choice, code, judge, or your module:function")
@@ -197,11 +199,13 @@ class Recipe(Options):
     labelling: LabellingOptions = LabellingOptions()
     audit: AuditOptions = Field(AuditOptions(), description="of the command `stat-train audit`")
     student: StudentOptions = StudentOptions()
-    sampling: Sampling = Field(Sampling(), description="how the student answers the validation split")
+    sampling: Sampling = Field(Sampling(), description="the validation split, for the profile")
     difficulty: DifficultyOptions = DifficultyOptions()
     diagnosis: DiagnosisOptions = DiagnosisOptions()
     selection: SelectionOptions = SelectionOptions()
-    arms: tuple[Method, ...] = ("random", "stat-sel")
+    arms: tuple[Method, ...] = Field(
+        ("random", "stat-sel"), description="what is trained and scored beside the start; none: only diagnose"
+    )
     sft: SFTOptions = SFTOptions()
     rounds: RoundsOptions | None = Field(None, description="none: one round")
     grpo: GRPOSection | None = Field(None, description="none: no GRPO")

@@ -6,7 +6,7 @@ from datetime import date, time, timedelta
 from decimal import Decimal
 from typing import Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from stat_train.data.example import Example
 from stat_train.data.marks import boxed, hash_marked
@@ -26,14 +26,20 @@ class Columns(Options):
     a list of texts, which are all asked for; they are joined by ", ".
     """
 
-    id: str | None = None
-    question: str = "question"
-    solution: str | None = None
-    answer: str | None = None
-    subject: str | None = None
-    skills: str | None = None
-    level: str | None = None
-    answer_from: Literal["column", "list", "boxed", "####"] = "column"
+    id: str | None = Field(None, description="none there: made from the question's text")
+    question: str = Field("question", description="the text that the student is asked")
+    solution: str | None = Field(None, description="worked out: what is trained on")
+    answer: str | None = Field(None, description="the final answer: what the grader compares with")
+    subject: str | None = Field(None, description="the subject whose list of skills counts")
+    skills: str | None = Field(
+        None, description="labels that are there already: a list, or names between semicolons"
+    )
+    level: str | None = Field(None, description="of difficulty: for Hard, and scores by level")
+    answer_from: Literal["column", "list", "boxed", "####"] = Field(
+        "column",
+        description="where the answer stands: in its column, there as a list, in the last \\boxed{} of the "
+        "solution, or behind its last ####",
+    )
 
     @property
     def answer_in_solution(self) -> bool:

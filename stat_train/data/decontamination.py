@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
+
+from pydantic import BeforeValidator, Field
 
 from stat_train.data.ngrams import NgramIndex
 from stat_train.data.normalise import masked_key, normalise_readable, readable, words
 from stat_train.options import Options
 
-Rule = Literal["remove", "report", "off"]
+Rule = Annotated[
+    Literal["remove", "report", "off"],
+    BeforeValidator(lambda given: "off" if given is False else given),  # a bare `off` is False in YAML
+]
 BATCH = 8192
 
 
@@ -33,9 +38,9 @@ class DecontaminationOptions(Options):
     test question.
     """
 
-    numbers: Rule = "report"
-    ngram_13: Rule = "report"
-    ngram_8: Rule = "report"
+    numbers: Rule = Field("report", description="equal but for the numbers")
+    ngram_13: Rule = Field("report", description="13 words in a row in common")
+    ngram_8: Rule = Field("report", description="8 words in a row in common")
 
 
 @dataclass(frozen=True, slots=True)

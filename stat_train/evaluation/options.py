@@ -14,12 +14,12 @@ from stat_train.student.options import Sampling
 class SamplingChange(Options):
     """What is sampled otherwise than the benchmarks say; what is None stays as it is."""
 
-    temperature: float | None = Field(None, ge=0)
-    top_p: float | None = Field(None, gt=0, le=1)
+    temperature: float | None = Field(None, ge=0, description="0: greedy")
+    top_p: float | None = Field(None, gt=0, le=1, description="nucleus of the distribution")
     n: int | None = Field(None, ge=1, description="k of pass@k and majority@k is at most that")
-    max_tokens: int | None = Field(None, ge=1)
-    batch_size: int | None = Field(None, ge=1)
-    seed: int | None = None
+    max_tokens: int | None = Field(None, ge=1, description="of an answer")
+    batch_size: int | None = Field(None, ge=1, description="prompts at once in transformers")
+    seed: int | None = Field(None, description="of the samples")
 
     @model_validator(mode="after")
     def _differing(self) -> Self:
@@ -36,7 +36,7 @@ class BenchmarkOptions(Options):
     arms: tuple[str, ...] | None = Field(
         None, min_length=1, description="none: the start and all that is trained"
     )
-    sampling: SamplingChange = SamplingChange()
+    sampling: SamplingChange = Field(SamplingChange(), description="in place of what the benchmarks say")
     questions: int | None = Field(None, ge=1, description="only so many of each, an even mixture: to try it")
     per_skill: bool = Field(False, description="let the teacher label the questions, to score each skill")
 

@@ -23,7 +23,11 @@ class StudentOptions(Options):
     )
     template: Path | None = Field(None, description="none: prompts/student.jinja")
     plain: bool = Field(False, description="no chat template: for base models")
-    engine: Literal["auto", "transformers", "vllm", "server"] = "auto"
+    engine: Literal["auto", "transformers", "vllm", "server"] = Field(
+        "auto",
+        description="what answers; auto: a server where base_url is given, vLLM where it is installed beside "
+        "a GPU, else transformers",
+    )
     dtype: Literal["bfloat16", "float16", "float32"] | None = Field(
         None, description="of the weights while answering; none: bfloat16, or float32 on a CPU without it"
     )
@@ -49,10 +53,10 @@ class Sampling(Options):
     """How the student answers."""
 
     temperature: float = Field(0.0, ge=0, description="0: greedy")
-    top_p: float = Field(1.0, gt=0, le=1)
+    top_p: float = Field(1.0, gt=0, le=1, description="nucleus of the distribution that is sampled from")
     n: int = Field(1, ge=1, description="answers a question")
     max_tokens: int = Field(512, ge=1, description="of an answer")
     batch_size: int = Field(
         32, ge=1, description="prompts at once in transformers (vLLM and servers batch themselves)"
     )
-    seed: int = 0
+    seed: int = Field(0, description="of the samples; default: the recipe's")

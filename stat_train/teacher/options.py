@@ -20,10 +20,10 @@ Mode = Literal["requests", "batch", "vllm"]
 class VllmOptions(Options):
     """How a teacher in this process is loaded (`mode: vllm`): arguments of vllm.LLM."""
 
-    dtype: Literal["auto", "bfloat16", "float16", "float32"] = "auto"
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = Field("auto", description="of the weights")
     max_model_len: int | None = Field(None, ge=16, description="tokens of prompt and answer together")
-    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
-    tensor_parallel_size: int = Field(1, ge=1)
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1, description="its share of the GPU")
+    tensor_parallel_size: int = Field(1, ge=1, description="GPUs")
 
 
 class TeacherOptions(Options):
@@ -37,36 +37,45 @@ class TeacherOptions(Options):
     steps down to json_object and to plain text where the endpoint lacks it. Budgets are walls.
     """
 
-    mode: Mode = "requests"
-    endpoint: str | tuple[str, ...] = TUTOR
-    """"tutor" (the embedded one, in process), a base URL ending in /v1, or several that share the load."""
-    model: str = TUTOR
-    name: str = ""
-    api_key_env: str = ""
-    """The environment variable with the key; default: OPENAI_API_KEY for api.openai.com, else no key."""
-    temperature: float | None = Field(0.0, ge=0)
-    """None: not sent (models that reason accept only their own)."""
-    top_p: float | None = Field(None, gt=0, le=1)
-    max_tokens: int = Field(4096, ge=1)
-    context: int | None = Field(None, ge=16)
-    """Tokens of prompt and answer that the model takes together. A request over it, by a guess of four bytes
-    a token, is never sent; None: unknown, and only the endpoint says so."""
-    max_in_flight: int = Field(64, ge=1)
-    requests_per_minute: float | None = Field(None, gt=0)
-    tokens_per_minute: float | None = Field(None, gt=0)
-    timeout_s: float = Field(600.0, gt=0)
-    max_attempts: int = Field(8, ge=1)
-    """Failures of transport (5xx, reset, time-out) after which a row is owed."""
-    batch_poll_s: float = Field(20.0, gt=0)
-    """Seconds between two looks at a batch (`mode: batch`)."""
+    mode: Mode = Field("requests", description="single requests, files of them (Batch API), or in process")
+    endpoint: str | tuple[str, ...] = Field(
+        TUTOR,
+        description="tutor (the embedded one), a base URL ending in /v1, or several that share the load",
+    )
+    model: str = Field(TUTOR, description="as the endpoint calls it")
+    name: str = Field("", description="in the cache; default: the model's")
+    api_key_env: str = Field(
+        "",
+        description="the environment variable with the key; default: OPENAI_API_KEY for api.openai.com, else "
+        "no key",
+    )
+    temperature: float | None = Field(
+        0.0, ge=0, description="null: not sent (models that reason accept only their own)"
+    )
+    top_p: float | None = Field(None, gt=0, le=1, description="none: not sent")
+    max_tokens: int = Field(4096, ge=1, description="of an answer; one that is cut off is invalid")
+    context: int | None = Field(
+        None,
+        ge=16,
+        description="tokens of prompt and answer that the model takes together: a request over it (by four "
+        "bytes a token) is never sent; none: unknown",
+    )
+    max_in_flight: int = Field(64, ge=1, description="requests at a time; fewer while the server says so")
+    requests_per_minute: float | None = Field(None, gt=0, description="none: no limit of our own")
+    tokens_per_minute: float | None = Field(None, gt=0, description="none: no limit of our own")
+    timeout_s: float = Field(600.0, gt=0, description="seconds for one answer")
+    max_attempts: int = Field(
+        8, ge=1, description="failures of transport (5xx, reset, time-out) after which a row is owed"
+    )
+    batch_poll_s: float = Field(20.0, gt=0, description="mode batch: seconds between two looks")
     vllm: VllmOptions = VllmOptions()
-    structured: Structured = "auto"
-    budget_usd: float | None = Field(None, ge=0)
-    budget_tokens: int | None = Field(None, ge=0)
-    prices: Path | None = None
-    """A price table; default: the packaged data/prices.yaml."""
-    retry_quarantined: bool = False
-    """Ask once more for rows whose recorded answers were all invalid."""
+    structured: Structured = Field("auto", description="auto: the strictest that the endpoint takes")
+    budget_usd: float | None = Field(None, ge=0, description="a wall; needs the model's price")
+    budget_tokens: int | None = Field(None, ge=0, description="a wall, of prompts and answers together")
+    prices: Path | None = Field(None, description="a price table; none: the packaged data/prices.yaml")
+    retry_quarantined: bool = Field(
+        False, description="ask once more for rows whose recorded answers were all invalid"
+    )
 
     @field_validator("endpoint")
     @classmethod

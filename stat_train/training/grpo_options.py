@@ -17,7 +17,7 @@ Engine = Literal["transformers", "vllm_colocate", "vllm_server"]
 class PolicyLoraOptions(LoraOptions):
     """Adapters without dropout: the student learns from answers that it gave without any."""
 
-    dropout: float = Field(0.0, ge=0, le=0)
+    dropout: float = Field(0.0, ge=0, le=0, description="0, and nothing else")
 
 
 class GRPOOptions(Options):
@@ -29,8 +29,8 @@ class GRPOOptions(Options):
     a CPU.
     """
 
-    method: Literal["full", "lora"] = "full"
-    learning_rate: float = Field(5e-7, gt=0)
+    method: Literal["full", "lora"] = Field("full", description="all weights, or adapters")
+    learning_rate: float = Field(5e-7, gt=0, description="one; there is no search over several")
     epochs: int = Field(1, ge=1, description="times that every question is asked")
     max_batches: int | None = Field(None, ge=1, description="stops earlier than `epochs` would")
     questions: int = Field(8, ge=1, description="in a batch")
@@ -51,27 +51,33 @@ class GRPOOptions(Options):
     format_reward: float = Field(
         0.0, ge=0, le=1, description="on top, for an answer that ends and marks its result exactly once"
     )
-    temperature: float = Field(1.0, gt=0)
+    temperature: float = Field(1.0, gt=0, description="of the answers")
     max_tokens: int = Field(512, ge=1, description="of an answer")
     max_prompt: int = Field(512, ge=1, description="tokens; longer prompts are an error, never cut")
-    scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
-    warmup_ratio: float = Field(0.0, ge=0, lt=1)
-    optimizer: Literal["adamw_torch_fused", "adamw_torch", "paged_adamw_8bit"] = "adamw_torch_fused"
-    weight_decay: float = Field(0.0, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    scheduler: Literal["constant", "constant_with_warmup", "linear", "cosine"] = Field(
+        "constant", description="of the rate"
+    )
+    warmup_ratio: float = Field(0.0, ge=0, lt=1, description="share of the updates in which the rate rises")
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "paged_adamw_8bit"] = Field(
+        "adamw_torch_fused", description="as transformers names them"
+    )
+    weight_decay: float = Field(0.0, ge=0, description="AdamW's")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to it")
     lora: PolicyLoraOptions = PolicyLoraOptions()
     bf16: bool | None = Field(None, description="autocast; none: as this machine is faster")
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="of the weights while training; bfloat16 suits the frozen ones of lora"
     )
-    save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    gradient_checkpointing: bool = False
+    save_dtype: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", description="of the weights as they are written, and answer"
+    )
+    gradient_checkpointing: bool = Field(False, description="less memory, more time")
     engine: Engine = Field("transformers", description="what answers; the vllm ones need a GPU")
     vllm_memory: float = Field(0.3, gt=0, lt=1, description="vllm_colocate: its share of the GPU")
     vllm_url: str | None = Field(None, description="vllm_server: where `trl vllm-serve` listens")
     save_every: int = Field(10, ge=1, description="batches between checkpoints")
     threads: int | None = Field(None, ge=1, description="CPU threads; none: torch's own choice")
-    seed: int = 0
+    seed: int = Field(0, description="of questions, answers and order; default: the recipe's")
 
     @property
     def answers(self) -> int:

@@ -17,10 +17,10 @@ ELSEWHERE = frozenset({"accelerate", "save_steps"})
 class LoraOptions(Options):
     """Low-rank adapters (STAT, appendix: r 16, alpha 32, dropout .05, attention and MLP)."""
 
-    r: int = Field(16, ge=1)
-    alpha: int = Field(32, ge=1)
-    dropout: float = Field(0.05, ge=0, lt=1)
-    targets: str | tuple[str, ...] = "all-linear"  # or the names of the modules
+    r: int = Field(16, ge=1, description="rank")
+    alpha: int = Field(32, ge=1, description="scale: alpha / r")
+    dropout: float = Field(0.05, ge=0, lt=1, description="of the adapters' input")
+    targets: str | tuple[str, ...] = Field("all-linear", description="or the names of the modules")
 
 
 class SFTOptions(Options):
@@ -32,26 +32,39 @@ class SFTOptions(Options):
     hardly learn at small learning rates), `save_dtype` what they are written in, and answer in.
     """
 
-    method: Literal["full", "lora", "qlora"] = "full"
+    method: Literal["full", "lora", "qlora"] = Field(
+        "full", description="all weights, adapters, or adapters on 4-bit weights (a GPU)"
+    )
     learning_rate: float | tuple[float, ...] = Field(
         2e-5, description="several: one training each, and the best on the development split is kept"
     )
-    epochs: int = Field(1, ge=1)
-    max_steps: int | None = Field(None, ge=1)  # stops earlier than `epochs` would
-    batch_size: int = Field(8, ge=1)
-    gradient_accumulation: int = Field(1, ge=1)
-    warmup_ratio: float = Field(0.03, ge=0, lt=1)
-    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = "cosine"
-    optimizer: Literal["adamw_torch_fused", "adamw_torch", "paged_adamw_8bit"] = "adamw_torch_fused"
-    weight_decay: float = Field(0.1, ge=0)
-    max_grad_norm: float = Field(1.0, gt=0)
+    epochs: int = Field(1, ge=1, description="times that every pair is trained on")
+    max_steps: int | None = Field(None, ge=1, description="stops earlier than `epochs` would")
+    batch_size: int = Field(8, ge=1, description="examples at once, on all processes together")
+    gradient_accumulation: int = Field(1, ge=1, description="such batches in one optimizer step")
+    warmup_ratio: float = Field(0.03, ge=0, lt=1, description="share of the steps in which the rate rises")
+    scheduler: Literal["cosine", "linear", "constant", "constant_with_warmup"] = Field(
+        "cosine", description="of the rate afterwards"
+    )
+    optimizer: Literal["adamw_torch_fused", "adamw_torch", "paged_adamw_8bit"] = Field(
+        "adamw_torch_fused", description="as transformers names them"
+    )
+    weight_decay: float = Field(0.1, ge=0, description="AdamW's")
+    max_grad_norm: float = Field(1.0, gt=0, description="gradients are clipped to it")
     lora: LoraOptions = LoraOptions()
-    keep_adapter: bool = False  # writes the adapter (bf16) into the folder `adapter` beside the weights
-    bf16: bool | None = None
-    dtype: Literal["float32", "bfloat16"] = "float32"
-    save_dtype: Literal["float32", "bfloat16"] = "bfloat16"
-    max_length: int = Field(1024, ge=8)  # tokens; longer examples are an error, never cut
-    group_by_length: bool = False
+    keep_adapter: bool = Field(
+        False, description="write the adapter (bf16) into the folder `adapter` beside the weights"
+    )
+    bf16: bool | None = Field(None, description="autocast; none: as this machine is faster")
+    dtype: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="of the weights while training (bfloat16 ones hardly learn at small rates)",
+    )
+    save_dtype: Literal["float32", "bfloat16"] = Field(
+        "bfloat16", description="of the weights as they are written, and answer"
+    )
+    max_length: int = Field(1024, ge=8, description="tokens; longer examples are an error, never cut")
+    group_by_length: bool = Field(False, description="examples of like length together: less padding")
     packing: bool = Field(
         False, description="several whole examples in a row of up to max_length tokens, no padding"
     )
@@ -61,13 +74,13 @@ class SFTOptions(Options):
     use_kernels: bool = Field(
         False, description="fused layers from the hub's kernels (pip install kernels; a GPU)"
     )
-    gradient_checkpointing: bool = False
+    gradient_checkpointing: bool = Field(False, description="less memory, more time")
     accelerate: Path | None = Field(
         None, description="an accelerate config: the training runs in the processes it describes"
     )
-    save_steps: int = Field(200, ge=1)  # optimizer steps between checkpoints
-    threads: int | None = Field(None, ge=1)  # CPU threads; None: torch's own choice
-    seed: int = 0
+    save_steps: int = Field(200, ge=1, description="optimizer steps between checkpoints")
+    threads: int | None = Field(None, ge=1, description="CPU threads; none: torch's own choice")
+    seed: int = Field(0, description="of the order and the dropout; default: the recipe's")
 
     @property
     def rates(self) -> tuple[float, ...]:

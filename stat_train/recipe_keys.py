@@ -1,0 +1,151 @@
+"""Every key that a recipe may hold, with its values, default and meaning: read from the options models."""
+
+import difflib
+import types
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+
+from stat_train.errors import UserError
+from stat_train.options import Options
+from stat_train.recipe import Recipe
+from stat_train.report.markdown import code, table
+
+WORDS = {bool: "true, false", int: "whole number", float: "number", str: "text", Path: "path"}
+INTRODUCTION = (
+    "What a recipe leaves out has its default. [recipe.md](recipe.md) says how a recipe is read. `stat-train "
+    "keys [KEY]` prints the same, and `make keys` writes this page."
+)
+HEADER = ("key", "values", "default", "meaning")
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One key of a recipe; `default` is "required" where there is none."""
+
+    path: str
+    values: str
+    default: str
+    meaning: str
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The keys of one part of a recipe; `name` is "" for those that stand alone."""
+
+    name: str
+    told: str
+    keys: tuple[Key, ...]
+
+
+def recipe_sections(path: str = "") -> list[Section]:
+    """All sections in a recipe's order, those that stand alone first; or only the keys at and below `path`,
+    or of that name in any section.
+
+    Raises UserError where no key is called that.
+    """
+    fields = Recipe.model_fields
+    alone = [_key(name, field) for name, field in fields.items() if _options(field) is None]
+    sections = [Section("", "", tuple(alone))]
+    shown: dict[type[Options], str] = {}
+    for name, field in fields.items():
+        if options := _options(field):
+            shown[options] = name
+            keys = tuple(_keys(name, options, shown))
+            told = f"{_told(options)} ({field.description})" if field.description else _told(options)
+            sections.append(Section(name, told, keys))
+    return _below(sections, path) if path else sections
+
+
+def page() -> str:
+    """All of them in Markdown, a table for each section."""
+    parts = ["# Every key of a recipe", INTRODUCTION]
+    for section in recipe_sections():
+        rows = [
+            (code(key.path), _cell(key.values), code(key.default, cell=True), _cell(key.meaning))
+            for key in section.keys
+        ]
+        parts += [f"## `{section.name}`", f"{section.told}."] if section.name else []
+        parts.append(table(HEADER, rows))
+    return "\n\n".join(parts) + "\n"
+
+
+def _below(sections: list[Section], path: str) -> list[Section]:
+    whole = [section for section in sections if section.name == path]
+    kept = [
+        Section(section.name, section.told if section in whole else "", keys)
+        for section in sections
+        if (keys := tuple(key for key in section.keys if f".{path}." in f".{key.path}."))
+    ]
+    if not kept:
+        known = [key.path for section in sections for key in section.keys]
+        names = {*known, *(part for its in known for part in its.split("."))}
+        close = difflib.get_close_matches(path, sorted(names), n=1)
+        hint = f"did you mean {close[0]}?" if close else "`stat-train keys` lists all"
+        raise UserError(f"{path}: no key of a recipe; {hint}")
+    return kept
+
+
+def _keys(path: str, options: type[Options], shown: dict[type[Options], str]) -> Iterator[Key]:
+    for name, field in options.model_fields.items():
+        place, inner = f"{path}.{name}", _options(field)
+        if inner is None:
+            yield _key(place, field)
+        elif inner in shown:
+            meaning = f"{field.description or _told(inner)}; its keys are those of `{shown[inner]}`"
+            yield Key(place, "mapping", _default(field), meaning)
+        else:
+            shown[inner] = place
+            yield from _keys(place, inner, shown)
+
+
+def _key(path: str, field: FieldInfo) -> Key:
+    return Key(path, _values(field.annotation), _default(field), field.description or "")
+
+
+def _options(field: FieldInfo) -> type[Options] | None:
+    """The section that a field holds, if it is one."""
+    held = (field.annotation, *get_args(field.annotation))
+    return next((its for its in held if isinstance(its, type) and issubclass(its, Options)), None)
+
+
+def _told(options: type[Options]) -> str:
+    """The first sentence of what an options model says of itself."""
+    first = " ".join((options.__doc__ or "").split("\n\n")[0].split())
+    return first.partition(". ")[0].removesuffix(".")
+
+
+def _cell(text: str) -> str:
+    return text.replace("<", "&lt;").replace("|", r"\|")
+
+
+def _values(annotation: Any) -> str:
+    """What may be written, in words."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Literal:
+        return ", ".join(map(str, parts))
+    if origin in (Union, types.UnionType):
+        return " or ".join(_values(part) for part in parts if part is not type(None))
+    if origin is tuple:
+        return f"list ({_values(parts[0])})"
+    if origin is dict:
+        return f"mapping (name: {_values(parts[1])})"
+    return WORDS[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.default
+    if isinstance(value, Options):
+        return "its own"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "none" if value in (None, "", {}) else str(value)
