@@ -147,7 +147,7 @@ DATA = {
     "gold that its grader refuses": (
         "test.jsonl",
         '{"id": "x", "question": "How many?", "answer": "lots"}\n',
-        ("test", "field 'answer'", "x ('lots'"),
+        ("test (", "test.jsonl)", "field 'answer'", "row 5, x ('lots'"),
     ),
     "an own label off the list": (
         "pool.jsonl",

@@ -2,16 +2,18 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from grammar_domain import teach, write_domain
+from rich.console import Console
 from scripted_server import Say, ScriptedServer, serve
 from tiny_model import write_tiny_model
 
 from stat_train.cli import main
 from stat_train.pipeline import plan, run_recipe
-from stat_train.pipeline.estimate import estimate
+from stat_train.pipeline.estimate import estimate, print_estimate
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 
@@ -62,6 +64,24 @@ def test_what_is_answered_already_costs_nothing(smoke: Recipe, tmp_path: Path) -
     assert (before.cached, again.cached, again.requests) == (0, 11, 11)
     assert (again.prompt_tokens, again.completion_tokens_max) == (0, 0)
     assert before.completion_tokens_max == 11 * smoke.teacher.max_tokens
+
+
+def test_a_budget_that_may_not_do_is_said(
+    smoke: Recipe, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = estimate(smoke)
+    tokens = sum(row.prompt_tokens + row.completion_tokens_max for row in rows)
+
+    def said(**budget: float) -> str:
+        print_estimate(rows, smoke.teacher.model_copy(update=budget), Console(width=200))
+        return capsys.readouterr().out
+
+    stops = "the run may stop there, and goes on where it is raised."
+    assert f"more than teacher.budget_tokens, {tokens - 1:,}: {stops}" in said(budget_tokens=tokens - 1)
+    assert "more than" not in said(budget_tokens=tokens)
+    rows = [replace(row, usd=2.5) for row in rows]
+    assert f"more than teacher.budget_usd, 4.9: {stops}" in said(budget_usd=4.9)
+    assert "more than" not in said(budget_usd=5.0)
 
 
 def test_a_taxonomy_to_be_discovered_is_said_to_be_unknown(tmp_path: Path) -> None:

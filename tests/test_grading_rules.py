@@ -394,7 +394,8 @@ def test_gold_that_fails_its_own_grader_is_named() -> None:
         ("c", None, "error"),
     ]
     with pytest.raises(
-        UserError, match=r"test: field 'answer': grader 'numeric' .* b \('five': error\), c \(None"
+        UserError,
+        match=r"test: field 'answer': grader 'numeric' .* row 2, b \('five': error\), row 3, c \(None",
     ):
         grader.require_gold(examples, "test")
     grader.require_gold(examples[:1], "test")

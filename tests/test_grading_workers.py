@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.grading.grader import Grader
 from stat_train.grading.math import compare, compare_plain
@@ -254,3 +255,14 @@ def test_a_worker_imports_none_of_the_heavy_libraries(
     source += "def grade(response, gold):\n    return not heavy & set(sys.modules)\n"
     with users_grader(tmp_path, monkeypatch, source) as grader:
         assert grader.grade([("a", "b")]) == ["correct"]
+
+
+def test_a_users_function_that_raises_is_quoted_beside_the_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = "def grade(response, gold):\n    return float(response) == float(gold)\n"
+    with users_grader(tmp_path, monkeypatch, source) as grader:
+        rows = [Example("a", "?", answer="1"), Example("b", "?", answer="one")]
+        message = r"row 2, b \('one': error\) \(its first error: ValueError: could not convert"
+        with pytest.raises(UserError, match=message):
+            grader.require_gold(rows, "test")

@@ -453,6 +453,20 @@ def test_a_missing_key_is_named_before_anything_is_sent(ask, monkeypatch):
         ask(solve, [request(1)], endpoint="https://api.openai.com/v1")
 
 
+def test_a_page_where_a_teacher_should_be_is_one_line_after_three_looks(ask, monkeypatch):
+    monkeypatch.setattr(sending, "BACKOFF_S", 0.005)
+    page = ScriptedServer(lambda body, n: Say(raw=b"<html>Welcome to nginx!</html>"))
+    with pytest.raises(UserError, match=r"http://scripted answers with no chat completion; .* end in /v1"):
+        ask(page, [request(n) for n in range(50)], endpoint="http://scripted", max_in_flight=2)
+    assert len(page.bodies) <= 6
+
+    def script(body, n):
+        return Say(raw=b"<html>") if n % 4 else solve(body)
+
+    results, _, _ = ask(script, [request(n) for n in range(20)], max_in_flight=1)
+    assert answers(results) == [str(n) for n in range(20)]
+
+
 def test_an_unreachable_teacher_is_one_line(tmp_path: Path):
     options = TeacherOptions(endpoint="http://127.0.0.1:9/v1", model="m")
     with (

@@ -13,8 +13,10 @@ NO_PROGRAM = "pass"
 
 @dataclass(frozen=True, slots=True)
 class BadGold:
-    """A gold answer that its own grader does not accept; `reason` where the verdict does not say enough."""
+    """A gold answer that its own grader does not accept, of the `row`-th example (from 1); `reason` where the
+    verdict does not say enough."""
 
+    row: int
     id: str
     answer: str | None
     verdict: Verdict
@@ -24,8 +26,8 @@ class BadGold:
 def bad_gold(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> list[BadGold]:
     """The examples whose verdict is not "correct"."""
     return [
-        BadGold(example.id, example.answer, verdict)
-        for example, verdict in zip(examples, verdicts, strict=True)
+        BadGold(row, example.id, example.answer, verdict)
+        for row, (example, verdict) in enumerate(zip(examples, verdicts, strict=True), start=1)
         if verdict != "correct"
     ]
 
@@ -41,28 +43,32 @@ def bad_tests(
     empty = run([(NO_PROGRAM, its) for its in tests])
     solved = iter(run([(code, its) for code, its in zip(own, tests, strict=True) if code]))
     bad = []
-    for example, code, verdict in zip(examples, own, empty, strict=True):
+    for row, (example, code, verdict) in enumerate(zip(examples, own, empty, strict=True), start=1):
         after = next(solved) if code else "correct"
         if verdict == "correct":
-            bad.append(BadGold(example.id, example.answer, "error", "they pass without any program"))
+            bad.append(BadGold(row, example.id, example.answer, "error", "they pass without any program"))
         elif verdict == "error":
-            bad.append(BadGold(example.id, example.answer, "error"))
+            bad.append(BadGold(row, example.id, example.answer, "error"))
         elif after != "correct":
-            bad.append(BadGold(example.id, example.answer, after, "on the row's own solution"))
+            bad.append(BadGold(row, example.id, example.answer, after, "on the row's own solution"))
     return bad
 
 
-def gold_message(split_name: str, grader: str, bad: Sequence[BadGold]) -> str:
-    """What is wrong with a split's gold answers, in one line."""
-    named = ", ".join(
-        f"{its.id} ({_short(its.answer)}: {its.verdict}{', ' if its.reason else ''}{its.reason})"
-        for its in bad[:NAMED]
-    )
+def gold_message(split_name: str, grader: str, bad: Sequence[BadGold], first_error: str | None = None) -> str:
+    """What is wrong with a split's gold answers, in one line; `first_error` is what the grader said first."""
+    named = ", ".join(map(_named, bad[:NAMED]))
     more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    unsaid = any(its.verdict == "error" and not its.reason for its in bad)
+    why = f" (its first error: {first_error})" if first_error and unsaid else ""
     return (
-        f"{split_name}: field 'answer': grader '{grader}' does not accept the gold answer of {named}{more}; "
-        "mend the answers or choose another grader"
+        f"{split_name}: field 'answer': grader '{grader}' does not accept the gold answer of "
+        f"{named}{more}{why}; mend the answers or choose another grader"
     )
+
+
+def _named(its: BadGold) -> str:
+    why = f", {its.reason}" if its.reason else ""
+    return f"row {its.row}, {its.id} ({_short(its.answer)}: {its.verdict}{why})"
 
 
 def _short(answer: str | None) -> str:

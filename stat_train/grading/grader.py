@@ -153,7 +153,7 @@ class Grader:
         """Raises UserError, naming the first rows, where `check_gold` finds any."""
         bad = self.check_gold(examples)
         if bad:
-            raise UserError(gold_message(split_name, self.name, bad))
+            raise UserError(gold_message(split_name, self.name, bad, self.first_error))
 
     def close(self) -> None:
         if self._pool is not None:

@@ -113,7 +113,8 @@ def _make_data(work: Work) -> None:
     with open_grader(recipe, stage=work.stage) as grader:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
-                grader.require_gold(examples, split)
+                source = f" ({recipe.data.sources[split]})" if recipe.data else ""
+                grader.require_gold(examples, f"{split}{source}")
     clean = remove_contaminated(pool, splits | benchmark_questions(work), recipe.near_rules)
     if not clean.kept:
         raise UserError(

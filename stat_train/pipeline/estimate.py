@@ -27,6 +27,7 @@ from stat_train.recipe import DEVELOPMENT, DISCOVER, Recipe
 from stat_train.run import Stage
 from stat_train.student.response import Response
 from stat_train.teacher.client import Teacher
+from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import BYTES_PER_TOKEN, Estimate, RowUsage, TeacherRequest, TeacherResult
 
 if TYPE_CHECKING:
@@ -116,11 +117,12 @@ def estimate(recipe: Recipe, up_to: str | None = None, *, anew: bool = False) ->
     return rows
 
 
-def print_estimate(rows: Sequence[StageEstimate], model: str, console: "Console") -> None:
-    """The estimates, their sum and their notes, for a terminal."""
+def print_estimate(rows: Sequence[StageEstimate], teacher: TeacherOptions, console: "Console") -> None:
+    """The estimates, their sum, whether the budget holds it, and their notes, for a terminal."""
     from rich import box
     from rich.table import Table
 
+    model = teacher.model
     console.print(f"What {model} would be asked; repairs are not in it.")
     table = Table(box=box.SIMPLE)
     table.add_column("stage", no_wrap=True)
@@ -135,6 +137,11 @@ def print_estimate(rows: Sequence[StageEstimate], model: str, console: "Console"
     console.print("Prompt tokens are a guess (four bytes each), answer tokens and USD the most there can be.")
     if usd is None:
         console.print(f"The price of {model} is unknown: add it to the price table (teacher.prices).")
+    stops = "the run may stop there, and goes on where it is raised"
+    if teacher.budget_usd is not None and usd is not None and usd > teacher.budget_usd:
+        console.print(f"That is more than teacher.budget_usd, {teacher.budget_usd:g}: {stops}.")
+    if teacher.budget_tokens is not None and sum(sums[2:]) > teacher.budget_tokens:
+        console.print(f"That is more than teacher.budget_tokens, {teacher.budget_tokens:,}: {stops}.")
     for row in rows:
         if row.note:
             console.print(f"{row.stage}: {row.note}")

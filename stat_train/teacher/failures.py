@@ -20,15 +20,16 @@ _TOO_LONG = (
 LEAST_REFUSED = 3
 """Requests that are refused, and none answered, before the endpoint is thought to refuse them all."""
 
-Kind = Literal["throttled", "unreachable", "broken", "refused", "too_long", "denied"]
+Kind = Literal["throttled", "unreachable", "broken", "nonsense", "refused", "too_long", "denied"]
 
 
 class TransportError(Exception):
     """Why no reply came.
 
     throttled: 429 or 503, `retry_after` in seconds where the server said so. unreachable: no
-    connection. broken: 5xx, reset, time-out, nonsense; `maybe_billed` where the work may have been
-    done. refused: the request itself (4xx). too_long: for the context. denied: no request can pass.
+    connection. broken: 5xx, reset, time-out; `maybe_billed` where the work may have been done. nonsense: a
+    reply that is no chat completion. refused: the request itself (4xx). too_long: for the context. denied: no
+    request can pass.
     """
 
     def __init__(

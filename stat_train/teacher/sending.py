@@ -144,9 +144,14 @@ class Sender:
         return self._refused >= LEAST_REFUSED and not self._undecided & (self._under_way - {ticket})
 
     def _raise_if_unreachable(self, endpoint: Endpoint, failure: TransportError, failures: int) -> None:
-        if failure.kind != "unreachable":
+        if failure.kind not in ("unreachable", "nonsense"):
             endpoint.reached = True
         elif failures >= UNREACHABLE_ATTEMPTS and not any(each.reached for each in self._endpoints.all):
+            if failure.kind == "nonsense":
+                raise UserError(
+                    f"the teacher at {endpoint.url} answers with no chat completion; mend teacher.endpoint: "
+                    "most end in /v1"
+                )
             raise UserError(
                 f"the teacher at {endpoint.url} cannot be reached ({failure.reason}); "
                 "start it or mend teacher.endpoint"

@@ -52,7 +52,7 @@ class HttpTransport:
             return read_completion(orjson.loads(response.content))
         except ValueError:
             raise TransportError(
-                "broken", "the endpoint's answer is no chat completion", maybe_billed=True
+                "nonsense", "the endpoint's answer is no chat completion", maybe_billed=True
             ) from None
 
     async def close(self) -> None:
