@@ -40,13 +40,14 @@ BENCHMARKS = "benchmarks"
 RECIPES = (".yaml", ".yml")
 
 
-def read_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+def read_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     """The recipe of a YAML file, with `overrides` such as `sft.learning_rate=1e-4` (values are YAML).
 
     Paths in the file are relative to the file, those of overrides to the current folder. A path that is
     not there is looked for among the recipes that come with the package. Raises UserError, one line
     naming file, key and mend, for what cannot be used.
     """
+    path = Path(path)
     file = path if path.exists() else _packaged(path)
     tree = read_mapping(file, "a recipe is a mapping of keys such as `name:` and `data:`")
     return _recipe(_resolved(tree, file.resolve().parent), path, overrides)

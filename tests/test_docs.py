@@ -18,11 +18,16 @@ DOCS = ROOT / "docs"
 
 
 def test_the_python_page_runs_and_finds_the_missing_skill(tmp_path: Path, monkeypatch, capsys) -> None:
-    [code] = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
+    code, rest = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
+    names: dict = {}
     with serve(ScriptedServer(teach)) as url:
-        exec(compile(code.replace("http://localhost:8000/v1", url), "python.md", "exec"), {})
+        exec(compile(code.replace("http://localhost:8000/v1", url), "python.md", "exec"), names)
     assert "form_plurals" in capsys.readouterr().out
+    tiny = write_tiny_model(tmp_path / "tiny")
+    exec(compile(rest.replace("my-student", str(tiny)), "python.md", "exec"), names)
+    assert (names["trained"] / "model.safetensors").is_file()
+    assert names["scores"]["trained"].per_skill.keys() == {"form_plurals", "form_past_tenses"}
     [row] = TrainingSet.read(tmp_path / "training_set.jsonl").rows
     assert (row.lineage["skill"], row.lineage["source_id"]) == ("form_plurals", "p1")
 

@@ -10,9 +10,10 @@ from stat_train.data.jsonl import write_jsonl
 from stat_train.errors import UserError
 
 
-def write_examples(path: Path, examples: Iterable[Example]) -> int:
+def write_examples(path: Path | str, examples: Iterable[Example]) -> int:
     """Writes .jsonl or .parquet (better for large sets) atomically; returns the number of rows."""
-    suffix = Path(path).suffix.lower()
+    path = Path(path)
+    suffix = path.suffix.lower()
     if suffix == ".jsonl":
         return write_jsonl(path, map(example_row, examples))
     if suffix == ".parquet":

@@ -233,16 +233,16 @@ class MissingSkillProfile(Part):
         difficult = dict.fromkeys(id for rate in rates for id in rate.votes)
         return cls(difficult=tuple(difficult), skills=_ordered(rates))
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """Write JSON, whole or not at all; equal profiles give equal bytes."""
-        with atomic_file(path) as file:
+        with atomic_file(Path(path)) as file:
             file.write(self.model_dump_json(indent=1).encode() + b"\n")
 
     @classmethod
-    def read(cls, path: Path) -> Self:
+    def read(cls, path: Path | str) -> Self:
         """Read what `write` wrote. Raises UserError naming file and field."""
         try:
-            return cls.model_validate_json(path.read_bytes())
+            return cls.model_validate_json(Path(path).read_bytes())
         except OSError as error:
             raise UserError(
                 f"{path}: cannot be read ({error.strerror}); run the profile stage first"

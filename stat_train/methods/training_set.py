@@ -44,14 +44,14 @@ class TrainingSet:
             "per_skill": dict(sorted(skills.items())),
         }
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path | str) -> None:
         """One JSON object a line, keys sorted: the same set is the same bytes."""
-        write_jsonl(path, self.rows)
+        write_jsonl(Path(path), self.rows)
 
     @staticmethod
-    def read(path: Path) -> "TrainingSet":
+    def read(path: Path | str) -> "TrainingSet":
         """What `write` wrote. Raises UserError naming the line and field that cannot be used."""
-        rows = [_row(fields, f"{path}, line {number}") for number, fields in numbered_rows(path)]
+        rows = [_row(fields, f"{path}, line {number}") for number, fields in numbered_rows(Path(path))]
         method = str(rows[0].lineage.get("method", "")) if rows else ""
         return TrainingSet(method, tuple(rows))
 

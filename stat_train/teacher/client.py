@@ -44,7 +44,7 @@ class Teacher:
     def __init__(
         self,
         options: TeacherOptions,
-        cache: Path,
+        cache: Path | str,
         app: Any = None,
         run: str = "",
         beside: "Teacher | None" = None,
@@ -55,7 +55,7 @@ class Teacher:
         self.options = options
         self._app, self._run, self._payer = app, run, payer
         self._price = read_price(options.model, options.prices, batch=options.mode == "batch")
-        self._cache = Cache(cache)
+        self._cache = Cache(Path(cache))
         self._budget = Budget(options, self._price, self._cache.spent(run) if run else (0, 0.0))
         self._dialects = {url: Dialect.of(options) for url in options.urls}
         self._answered: dict[str, int] = {}

@@ -70,7 +70,8 @@ class Prompts:
     Everything that is not a `block` is escaped too, so no text of a data set can open or close a tag.
     """
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | str | None = None) -> None:
+        folder = None if folder is None else Path(folder)
         if folder is not None and not folder.is_dir():
             raise UserError(f"prompts_dir: {folder} is not a folder")
         self._folder = folder
