@@ -14,7 +14,7 @@ from stat_train.errors import UserError
 from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.recipe import DISCOVER, Recipe
-from stat_train.yaml_file import read_mapping
+from stat_train.yaml_file import TOO_LARGE, read_mapping, too_large
 
 MUST_EXIST = (
     "prompts_dir",
@@ -106,9 +106,8 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
 
 def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recipe:
     overridden = [_override(tree, text) for text in overrides]
-    if too_large := _too_large(tree):
-        where = "command line" if too_large in overridden else path
-        raise UserError(f"{where}: {too_large}: a number of more than 64 bits; give a smaller one")
+    if key := too_large(tree):
+        raise UserError(f"{'command line' if key in overridden else path}: {key}: {TOO_LARGE}")
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
@@ -177,15 +176,6 @@ def _override(tree: dict[str, Any], text: str) -> str:
     return key
 
 
-def _too_large(tree: Any, key: str = "") -> str:
-    """The key of a whole number that no fingerprint can hold; "" where there is none."""
-    if isinstance(tree, Mapping | list):
-        items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
-        found = (_too_large(value, f"{key}.{name}".strip(".")) for name, value in items)
-        return next(filter(None, found), "")
-    return key if isinstance(tree, int) and not -(2**63) <= tree < 2**63 else ""
-
-
 def _fault(error: ValidationError, file: Path, overridden: Sequence[str]) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
@@ -196,7 +186,8 @@ def _fault(error: ValidationError, file: Path, overridden: Sequence[str]) -> str
         return f"{where}: {key}: unknown key; {_did_you_mean(first['loc'])}"
     if first["type"] == "missing":
         return f"{where}: {key}: this key is missing; add it"
-    message = first["msg"].removeprefix("Value error, ")
+    is_no_list = first["type"] in ("tuple_type", "list_type")
+    message = "write a list, such as [a, b]" if is_no_list else first["msg"].removeprefix("Value error, ")
     if not key:
         return f"{where}: {message}"
     return f"{where}: {key}: {message} (it is {_short(first['input'])})"

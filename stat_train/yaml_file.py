@@ -1,5 +1,6 @@
 """YAML files that people write: read safely, each fault one line with the place of it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import yaml
 
 from stat_train.errors import UserError
 
+TOO_LARGE = "a number of more than 64 bits; give a smaller one"
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -42,3 +44,12 @@ def read_mapping(file: Path, otherwise: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise UserError(f"{file}: {otherwise}")
     return tree
+
+
+def too_large(tree: Any, key: str = "") -> str:
+    """The key of a whole number that no fingerprint can hold; "" where there is none."""
+    if isinstance(tree, Mapping | list):
+        items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+        found = (too_large(value, f"{key}.{name}".strip(".")) for name, value in items)
+        return next(filter(None, found), "")
+    return key if isinstance(tree, int) and not -(2**63) <= tree < 2**63 else ""

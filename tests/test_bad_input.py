@@ -126,6 +126,8 @@ def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[
         ("benchmarks={tasks: [amc23], arms: []}", ("command line: benchmarks.arms", "at least 1 item")),
         ("name.first=x", ("command line: name.first", "'mine' and has no keys")),
         ("seed=20260101120000123456", ("command line: seed: a number of more than 64 bits",)),
+        ("arms=random", ("command line: arms: write a list, such as [a, b] (it is 'random')",)),
+        ("sampling.temperature=.inf", ("command line: sampling.temperature", "finite number")),
         ("arms=[random,random]", ("`arms` names an arm twice",)),
         ("student.adapter=lora", ("command line: student.adapter: no such file or folder",)),
     ],

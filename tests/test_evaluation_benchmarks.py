@@ -147,6 +147,7 @@ def test_a_part_is_an_even_mixture(tmp_path: Path) -> None:
         ("- mine\n", "a benchmark is a mapping"),
         ("name: [\n", "mine.yaml, line"),
         ("name: mine\nhub: a/b\npath: c.jsonl\n", "give hub or path, not both"),
+        ("name: mine\nsampling: {seed: 100000000000000000000}\n", "seed: a number of more than 64 bits"),
     ],
 )
 def test_a_declaration_that_cannot_be_used_is_one_line(tmp_path: Path, text: str, message: str) -> None:
