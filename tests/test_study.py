@@ -199,6 +199,18 @@ def test_the_first_paragraph_says_whether_the_diagnosis_is_why(tmp_path: Path) -
     assert "On one seed, with intervals of its questions only: minus Shuffled +75.0 [" in said
 
 
+def test_kept_arms_stand_seed_by_seed_once_there_are_two_seeds(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25)
+    both = {"test": "1110" * 25, "ood": "10" * 50}
+    rows = [{**kept("stat-sel", SEEDS[0], its), "split": split} for split, its in both.items()]
+    add_rows(tmp_path, "arms", rows, CELL)
+    assert "Seed by seed" not in claims.arms(evidence)
+    add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[1], "10" * 50)], CELL)
+    told = claims.arms(evidence).partition("Seed by seed:\n\n")[2].splitlines()
+    assert told[0] == f"| kept starts, test | {SEEDS[0]} | {SEEDS[1]} |"
+    assert told[2:] == ["| shuffled |  | 50.0% |", "| stat-sel | 75.0% |  |"]
+
+
 def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
     assert beyond.solutions(evidence) == "Not run yet."

@@ -1,11 +1,12 @@
 """The tables of all arms, the secondary comparisons, the learning rates, and what it took."""
 
+from collections.abc import Mapping
 from statistics import fmean
 
 from stat_train.evaluation.paired import holm
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
-from studies.study.evidence import Evidence, difference, mean
+from studies.study.evidence import BySeed, Evidence, difference, mean
 from studies.study.plan import (
     FROZEN,
     KEPT,
@@ -24,7 +25,7 @@ from studies.study.words import NOT_RUN, interval
 
 def arms(evidence: Evidence) -> str:
     """Mean accuracy of every arm over its seeds, and STAT-Sel against it on the seeds that both have; first
-    from the warm-ups of the primary claim, then from the kept starts."""
+    from the warm-ups of the primary claim, then from the kept starts, these seed by seed too."""
     rows = []
     for setting, start in ((FROZEN, "primary"), (KEPT, "kept")):
         test, ood = (evidence.scores(setting.part, setting.name, split) for split in setting.splits)
@@ -44,7 +45,22 @@ def arms(evidence: Evidence) -> str:
                 ]
             )
     headers = ["warm-ups", "arm", "seeds", "test", "ood", "old pairs", "STAT-Sel minus it, test", "95%"]
-    return table(headers, rows, right=range(2, 8)) if rows else NOT_RUN
+    by_seed = _seed_by_seed(evidence.kept())
+    return "\n\n".join([table(headers, rows, right=range(2, 8)), *by_seed]) if rows else NOT_RUN
+
+
+def _seed_by_seed(kept: Mapping[str, BySeed]) -> list[str]:
+    """Each arm from the kept starts on each seed; nothing where there is one seed only."""
+    seeds = sorted({seed for by_seed in kept.values() for seed in by_seed})
+    if len(seeds) < 2:
+        return []
+    rows = [
+        [arm, *(percent(kept[arm][seed].scores.accuracy) if seed in kept[arm] else "" for seed in seeds)]
+        for arm in KEPT.arms
+        if arm in kept
+    ]
+    headers = ["kept starts, test", *map(str, seeds)]
+    return ["Seed by seed:", table(headers, rows, right=range(1, len(headers)))]
 
 
 def _seen(evidence: Evidence, setting: Setting, arm: str) -> list[int]:
