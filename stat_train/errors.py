@@ -12,6 +12,10 @@ class Unfinished(Exception):
     """
 
 
+class Unreadable(UserError):
+    """A teacher gave no answer that can be read."""
+
+
 class Interrupted(Unfinished):
     """A run that the user stopped (Ctrl-C)."""
 

@@ -6,6 +6,7 @@ import pytest
 from scripted_server import Say, ScriptedServer
 
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 from stat_train.metacognition.audit import AuditOptions, audit
 from stat_train.metacognition.diagnosis import DiagnosisOptions, diagnose
 from stat_train.metacognition.discovery import DiscoveryOptions, discover
@@ -95,6 +96,24 @@ def test_a_batch_that_cannot_be_read_is_asked_row_by_row(tmp_path):
         assert [example.id for example in made.examples] == ["e0", "e1", "e3"]
         assert [row.question_id for row in made.quarantined] == ["e2"]
     assert len(server.bodies) == 2 + 3 + 2
+
+
+def test_batches_that_are_all_cut_off_are_asked_row_by_row_unless_that_is_no_better(tmp_path):
+    def script(body, n):
+        if "question 2" in (asked := body["messages"][1]["content"]) or '<question id="q2"' in asked:
+            return Say('{"answers": [', finish_reason="length")
+        answers = [{"id": "q1", "skills": [{"reason": "", "skill": "addition"}]}]
+        return Say(json.dumps({"answers": answers}))
+
+    rows = [Example(f"e{n}", f"question {n}") for n in range(10, 50)]
+    with teacher_for(ScriptedServer(script), tmp_path) as teacher:
+        made = label(teacher, Prompts(), TAXONOMY, rows, LabellingOptions())
+    assert [row.question_id for row in made.quarantined] == [f"e{n}" for n in range(20, 30)]
+    assert len(made.examples) == 30
+    prose = ScriptedServer(lambda body, n: Say("I would rather not."))
+    with teacher_for(prose, tmp_path / "other") as teacher, pytest.raises(UserError, match="can be read"):
+        label(teacher, Prompts(), TAXONOMY, rows, LabellingOptions())
+    assert len(prose.bodies) == 2 * (5 + 8)
 
 
 def test_a_failing_server_leaves_rows_owed(tmp_path):

@@ -165,21 +165,55 @@ def test_a_teacher_that_never_gives_a_readable_answer_stops_before_all_is_asked(
     mend = "raise teacher.max_tokens" if kind == "cut off" else "answers in JSON"
     for more in ({}, {"retry_quarantined": True}):
         with pytest.raises(UserError, match=f"^teacher 'm': no answer to the first .* {mend}.*{fault}"):
-            ask(lambda body, n: say, [request(n) for n in range(100)], max_in_flight=4, **more)
+            ask(lambda body, n: say, [request(n) for n in range(200)], max_in_flight=4, **more)
     server = ScriptedServer(lambda body, n: say)
     with pytest.raises(UserError, match="no answer to the first 3 requests can be read"):
-        ask(server, [request(n) for n in range(100, 103)], max_in_flight=8)
+        ask(server, [request(n) for n in range(200, 203)], max_in_flight=8)
     assert len(server.bodies) == 6
 
 
 def test_what_was_asked_of_a_teacher_without_a_readable_answer_is_bounded_and_not_asked_again(ask):
     server = ScriptedServer(lambda body, n: Say("In prose."))
-    asked = []
-    for _ in range(2):
+    for run in (1, 2):
         with pytest.raises(UserError, match=r"It wrote: 'In prose\.'"):
             ask(server, [request(n) for n in range(1000)], max_in_flight=4)
-        asked.append(len(server.bodies))
-    assert asked[1] == asked[0] <= 8 * 4
+        assert len(server.bodies) <= run * 2 * (32 + 8)
+    assert len({json.dumps(body) for body in server.bodies}) == len(server.bodies)
+
+
+def test_good_answers_that_come_late_are_waited_for(ask):
+    def script(body, n):
+        say = solve(body) if question(body) % 4 == 0 else Say("In prose.")
+        say.delay = 0.5 if question(body) % 4 == 0 else 0.0
+        return say
+
+    for first, together in ((0, 4), (1000, 16)):
+        rows = [request(first + n) for n in range(100)]
+        results, _, _ = ask(script, rows, max_in_flight=together)
+        assert [result.status for result in results] == (["ok"] + ["quarantined"] * 3) * 25
+
+
+def test_a_run_that_begins_with_unreadable_answers_gets_further_each_time(ask):
+    def script(body, n):
+        return solve(body) if question(body) >= 40 else Say("In prose.")
+
+    with pytest.raises(UserError, match="can be read"):
+        ask(script, [request(n) for n in range(300)], max_in_flight=4)
+    results, _, _ = ask(script, [request(n) for n in range(300)], max_in_flight=4)
+    assert [result.status for result in results] == ["quarantined"] * 40 + ["ok"] * 260
+    server = ScriptedServer(script)
+    again, _, _ = ask(server, [request(n) for n in range(300)], max_in_flight=1)
+    assert ([result.status for result in again], server.bodies) == ([r.status for r in results], [])
+
+
+def test_a_repair_that_is_refused_still_says_what_the_answer_was(ask):
+    def script(body, n):
+        if question(body) == 1:
+            return Say("no", status=400) if len(body["messages"]) > 2 else Say("In prose.")
+        return solve(body)
+
+    results, _, _ = ask(script, [request(n) for n in range(5)])
+    assert results[1].reason.endswith("It wrote: 'In prose.'; asking again was refused: 400 no")
 
 
 def test_two_unreadable_answers_are_quarantined_and_so_is_any_number_beside_a_good_one_or_refusals(ask):
@@ -191,8 +225,8 @@ def test_two_unreadable_answers_are_quarantined_and_so_is_any_number_beside_a_go
     def script(body, n):
         return solve(body) if question(body) == 40 else Say("In prose.")
 
-    results, _, _ = ask(script, [request(n) for n in range(40, 80)], max_in_flight=1)
-    assert [result.status for result in results] == ["ok"] + ["quarantined"] * 39
+    results, _, _ = ask(script, [request(n) for n in range(40, 100)], max_in_flight=1)
+    assert [result.status for result in results] == ["ok"] + ["quarantined"] * 59
 
 
 def test_a_check_repairs_and_quarantines_like_the_schema(ask):
@@ -456,15 +490,20 @@ def test_a_missing_key_is_named_before_anything_is_sent(ask, monkeypatch):
 def test_a_page_where_a_teacher_should_be_is_one_line_after_three_looks(ask, monkeypatch):
     monkeypatch.setattr(sending, "BACKOFF_S", 0.005)
     page = ScriptedServer(lambda body, n: Say(raw=b"<html>Welcome to nginx!</html>"))
-    with pytest.raises(UserError, match=r"http://scripted answers with no chat completion; .* end in /v1"):
+    with pytest.raises(UserError, match=r"no chat completion \(it begins '<html>Welcome"):
         ask(page, [request(n) for n in range(50)], endpoint="http://scripted", max_in_flight=2)
     assert len(page.bodies) <= 6
 
-    def script(body, n):
-        return Say(raw=b"<html>") if n % 4 else solve(body)
+    def script(body, n):  # one request that never gets more, before any other is answered
+        if question(body) == 3:
+            return Say(raw=b'{"error": "filtered"}' if n % 2 else b"<html>")
+        say = solve(body)
+        say.delay = 0.3
+        return say
 
-    results, _, _ = ask(script, [request(n) for n in range(20)], max_in_flight=1)
-    assert answers(results) == [str(n) for n in range(20)]
+    results, _, _ = ask(script, [request(n) for n in range(20)], max_in_flight=8)
+    assert [n for n, result in enumerate(results) if result.status == "owed"] == [3]
+    assert len(page.bodies) <= 6
 
 
 def test_an_unreachable_teacher_is_one_line(tmp_path: Path):

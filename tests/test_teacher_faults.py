@@ -1,5 +1,6 @@
 """What must hold whatever happens: accounting under faults, the budget, kill -9, Ctrl-C, two processes."""
 
+import asyncio
 import json
 import os
 import random
@@ -306,6 +307,46 @@ def test_ctrl_c_ends_retries_and_pauses(tmp_path: Path):
         with pytest.raises(Interrupted, match="1 new answers are kept"):
             teacher.ask([request(n) for n in range(100)])
         interrupt.join()
+
+
+def test_ctrl_c_waits_for_no_second_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sending, "BACKOFF_S", 600.0)
+    server = ScriptedServer(lambda body, n: Say("down", status=500, delay=1.0))
+    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=2)
+    interrupt = interrupting(server, asked=2)
+    with Teacher(options, tmp_path / "c", app=server) as teacher:
+        interrupt.start()
+        with pytest.raises(Interrupted, match="0 new answers are kept"):
+            teacher.ask([request(n) for n in range(100)])
+        interrupt.join()
+    assert len(server.bodies) == 2
+
+
+@pytest.mark.parametrize(("times", "kept"), [(1, 8), (2, 4)])
+def test_ctrl_c_in_a_notebook(times: int, kept: int, tmp_path: Path):
+    """Beside a running event loop; what is under way comes in a second and a half, after a second Ctrl-C."""
+
+    def script(body: Body, n: int) -> Say:
+        say = solve(body)
+        say.delay = 0.01 if n < 4 else 1.5
+        return say
+
+    server = ScriptedServer(script)
+    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
+    interrupt = interrupting(server, asked=8, times=times)
+    with Teacher(options, tmp_path / "c", app=server) as teacher:
+
+        async def cell() -> None:
+            interrupt.start()
+            teacher.ask([request(n) for n in range(100)])
+
+        loop = asyncio.new_event_loop()
+        with pytest.raises(Interrupted, match=f"{kept} new answers are kept"):
+            loop.run_until_complete(cell())
+        interrupt.join()
+        loop.close()
+        assert teacher.ask([request(n) for n in range(kept)])[0].status == "ok"
+    assert len(server.bodies) == 8
 
 
 def test_a_disk_that_fills_up_stops_with_one_line(tmp_path: Path):

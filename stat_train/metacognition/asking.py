@@ -6,6 +6,7 @@ from functools import partial
 from itertools import islice
 from typing import Any, Generic, Literal, Protocol, TypeVar
 
+from stat_train.errors import Unreadable
 from stat_train.teacher.request import Message, TeacherRequest, TeacherResult
 from stat_train.teacher.schemas import Answer
 
@@ -93,19 +94,35 @@ def ask_batches(
         check = partial(_faults, batch, fault) if repair else None
         return TeacherRequest(schema.task, render(batch), schema, batch.sample, check, temperature)
 
-    asked = list(zip(batches, teacher.ask(Requests(batches, request), label=label), strict=True))
-    single = [
-        Batch(batch.subject, {"q1": item}, batch.sample)
-        for batch, result in asked
-        if _to_be_split(batch, result)
-        for item in batch.items.values()
-    ]
+    asked = list(zip(batches, _ask(teacher, batches, request, label), strict=True))
+    single = [part for batch, result in asked if _to_be_split(batch, result) for part in _alone(batch)]
     alone = zip(single, teacher.ask(Requests(single, request), label) if single else (), strict=True)
     for batch, result in asked:
         split = _to_be_split(batch, result)
         parts = islice(alone, len(batch.items)) if split else iter([(batch, result)])
         for part, its_result in parts:
             yield from _outcome(part, its_result, fault)
+
+
+def _ask(
+    teacher: Asks,
+    batches: Sequence[Batch[Item]],
+    request: Callable[[Batch[Item]], TeacherRequest],
+    label: str,
+) -> list[TeacherResult]:
+    """A result for each batch. Where no answer to several items can be read, those of one batch are tried
+    alone: only if they fare no better it is the teacher."""
+    try:
+        return teacher.ask(Requests(batches, request), label)
+    except Unreadable:
+        single = next((_alone(batch) for batch in batches if len(batch.items) > 1), [])
+        if all(result.answer is None for result in teacher.ask(Requests(single, request), label)):
+            raise
+    return teacher.ask(Requests(batches, request), label)
+
+
+def _alone(batch: Batch[Item]) -> list[Batch[Item]]:
+    return [Batch(batch.subject, {"q1": item}, batch.sample) for item in batch.items.values()]
 
 
 def _to_be_split(batch: Batch[Any], result: TeacherResult) -> bool:

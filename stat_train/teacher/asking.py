@@ -14,8 +14,15 @@ async def ask_by_requests(rows: Rows, sender: Sender, label: str) -> None:
     """Sends all rows; whatever ends it early, no worker is left running.
 
     Cancelled (Ctrl-C), it sends nothing more and waits for the answers under way, which are paid for;
-    cancelled again, it drops them.
+    cancelled again, it drops them. Unreadable where no answer can be read, that is after those under way.
     """
+    while await rows.refill(1):
+        rows.require_readable()
+        await _ask(rows, sender, label)
+
+
+async def _ask(rows: Rows, sender: Sender, label: str) -> None:
+    """Sends rows until none is left, or their answers are in doubt."""
     refilling = asyncio.Lock()
     workers = [asyncio.create_task(_work(rows, sender, refilling)) for _ in range(rows.options.max_in_flight)]
     try:
@@ -88,7 +95,7 @@ async def _reply(rows: Rows, sender: Sender, row: Row) -> Reply | None:
 
 async def _next(rows: Rows, refilling: asyncio.Lock) -> Row | None:
     """The next row to send; None when no row is left, or no more is to be sent."""
-    while not rows.interrupted:
+    while not (rows.interrupted or rows.in_doubt):
         if rows.ready:
             return rows.ready.popleft()
         async with refilling:

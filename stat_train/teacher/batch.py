@@ -50,6 +50,7 @@ class Batches:
         """Until every row has a result. UserError where no request can be answered; Unfinished (budget,
         endpoint away): what is under way stays noted, and the same call goes on from there."""
         while await self.rows.refill(MOST_REQUESTS):
+            self.rows.require_readable()
             used = self.dialect
             unsent = {row.key: row for row in self.rows.ready}
             self.rows.ready.clear()

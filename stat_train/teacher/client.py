@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from threading import Event
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -148,7 +150,7 @@ class Teacher:
                 await ask_in_process(rows, self._engine, self._budget)
             else:
                 await self._ask_by_requests(rows, label)
-            rows.require_readable()
+            rows.require_readable(at_end=True)
         finally:
             await commits.close()
         return rows.results
@@ -201,23 +203,35 @@ class Teacher:
 
 
 def _run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs `main` to its end; beside a running event loop (a notebook) in a thread of its own."""
+    """Runs `main` to its end; beside a running event loop (a notebook) in a thread of its own.
+
+    A first Ctrl-C cancels it, which may wait for what is under way; a second one cancels that too.
+    """
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main())
-    task: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[T]]] = []
+    loop, started, interrupted = asyncio.new_event_loop(), Event(), False
+    task: list[asyncio.Task[T]] = []
 
     async def stoppable() -> T:
-        running = asyncio.ensure_future(main())
-        task.append((asyncio.get_running_loop(), running))
-        return await running
+        task.append(asyncio.ensure_future(main()))
+        started.set()
+        return await task[0]
+
+    def in_thread() -> T:
+        with asyncio.Runner(loop_factory=lambda: loop) as runner:
+            return runner.run(stoppable())
 
     with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(asyncio.run, stoppable())
-        try:
-            return future.result()
-        except KeyboardInterrupt:
-            for loop, running in task:
-                loop.call_soon_threadsafe(running.cancel)
-            raise
+        future = pool.submit(in_thread)
+        while True:
+            try:
+                return future.result()
+            except KeyboardInterrupt:
+                interrupted = True
+                started.wait()
+                with suppress(RuntimeError):  # it has just ended
+                    loop.call_soon_threadsafe(task[0].cancel)
+            except asyncio.CancelledError:
+                raise (KeyboardInterrupt if interrupted else asyncio.CancelledError) from None

@@ -28,8 +28,8 @@ class TransportError(Exception):
 
     throttled: 429 or 503, `retry_after` in seconds where the server said so. unreachable: no
     connection. broken: 5xx, reset, time-out; `maybe_billed` where the work may have been done. nonsense: a
-    reply that is no chat completion. refused: the request itself (4xx). too_long: for the context. denied: no
-    request can pass.
+    reply that is no JSON, such as a web page. refused: the request itself (4xx). too_long: for the context.
+    denied: no request can pass.
     """
 
     def __init__(

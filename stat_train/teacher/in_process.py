@@ -86,6 +86,7 @@ async def ask_in_process(rows: Rows, engine: Engine, budget: Budget) -> None:
     """Until every row has a result; whole chunks are generated and committed before an interrupt counts."""
     refused = 0
     while await rows.refill(CHUNK):
+        rows.require_readable()
         most = min(CHUNK, len(rows.ready))
         bounds = [engine.prompt_bound(rows.ready[place]) for place in range(most)]
         count, held = budget.hold(bounds)

@@ -10,7 +10,7 @@ from typing import Literal
 
 import orjson
 
-from stat_train.errors import UserError
+from stat_train.errors import Unreadable
 from stat_train.progress import Bar
 from stat_train.run.hashing import content_hash
 from stat_train.teacher.cache import Entry, request_key
@@ -31,7 +31,9 @@ CHUNK = 256
 LEASE_POLL_S = 0.1
 EXCERPT = 200
 LEAST_UNREAD = 3
-"""Requests that end without a readable answer, and none with one, before no more are sent."""
+"""Requests that end without a readable answer, where none has one, from which it is the teacher's fault."""
+LEAST_ASKED = 32
+"""Requests that are asked and end so, and none with a readable answer, before no more are sent."""
 REFUSALS = ("refusal", "content_filter")
 
 Status = Literal["ok", "quarantined", "owed"]
@@ -171,7 +173,10 @@ class Rows:
         self._again: deque[Row] = deque()  # invalid so far, the next attempt not yet looked up
         self._busy: list[Row] = []  # somebody else is asking
         self._finished = 0
-        self._unread: list[Row] = []  # of these no answer could be read
+        self._unread = self._asked_unread = (
+            0  # rows that ended without a readable answer, in all and asked here
+        )
+        self._last_unread: Row | None = None
         self.hopeless = ""
         self.interrupted = False
 
@@ -189,12 +194,10 @@ class Rows:
         """Looks up rows until `least` are ready or no more can be; False where no row is left to ask.
 
         Where all that is left is in flight elsewhere (another process, an equal row), it waits for that.
-        UserError where as many rows as are asked at a time ended, and no reply could be read.
         """
-        at_a_time = self.options.max_in_flight
+        few = min(CHUNK, max(least, self.options.max_in_flight))  # repairs come before more is asked
         while len(self.ready) < least:
-            self.require_readable(max(LEAST_UNREAD, at_a_time))
-            rows = self._take(CHUNK if self._tally.read else min(CHUNK, max(least, at_a_time)))
+            rows = self._take(CHUNK if self._tally.read else few)
             if not rows:
                 if self.ready or not self._busy:
                     break
@@ -204,15 +207,25 @@ class Rows:
             self.show()
         return bool(self.ready)
 
-    def require_readable(self, least: int = LEAST_UNREAD) -> None:
-        """UserError where `least` rows ended with an answer that cannot be read, and no reply ever could."""
-        if self._tally.read or len(self._unread) < least:
+    @property
+    def in_doubt(self) -> bool:
+        """Whether all that was asked so far, and that is not little, came to nothing that can be read."""
+        enough = max(LEAST_ASKED, self.options.max_in_flight)
+        return not self._tally.read and self._asked_unread >= enough
+
+    def require_readable(self, at_end: bool = False) -> None:
+        """Unreadable where the answers are in doubt; `at_end`, where no row at all has a readable one.
+
+        To be called with nothing under way. What was recorded counts at the end alone, so that a run that is
+        given again always gets further.
+        """
+        last = self._last_unread
+        if self._tally.read or not last or not (self.in_doubt or (at_end and self._unread >= LEAST_UNREAD)):
             return
-        last = self._unread[-1]
         cut_off = last.unread is not None and last.unread.finish_reason == "length"
         mend = "raise teacher.max_tokens" if cut_off else "name a teacher.model that answers in JSON"
-        raise UserError(
-            f"teacher {self.options.model!r}: no answer to the first {len(self._unread):,} requests can be "
+        raise Unreadable(
+            f"teacher {self.options.model!r}: no answer to the first {self._unread:,} requests can be "
             f"read; {mend}. The last one: {last.reason}"
         )
 
@@ -242,7 +255,9 @@ class Rows:
         await self._leave(row, "owed", reason)
 
     async def refused(self, row: Row, reason: str) -> None:
-        """The row ends: the endpoint does not take it."""
+        """The row ends: the endpoint does not take it, or not its repair."""
+        if row.fault:
+            reason = f"{row.reason}; asking again was refused: {reason}"
         await self._leave(row, "quarantined", reason, refused=True)
 
     async def _leave(self, row: Row, status: Status, reason: str, *, refused: bool = False) -> None:
@@ -328,7 +343,9 @@ class Rows:
         """Ends the row where the answer is valid, else queues its next attempt."""
         row.prompt_tokens += reply.prompt_tokens
         row.completion_tokens += reply.completion_tokens
-        if row.is_answered_by(reply, self.options):
+        answered = row.is_answered_by(reply, self.options)
+        self._tally.read = self._tally.read or row.answer is not None
+        if answered:
             self._finish(row, "ok", "")
         else:
             self._again.append(row)
@@ -336,9 +353,9 @@ class Rows:
     def _finish(self, row: Row, status: Status, reason: str, *, refused: bool = False) -> None:
         usage = RowUsage(row.prompt_tokens, row.completion_tokens, row.asked)
         answer = None if status == "owed" else row.answer
-        if row.answer is not None:
-            self._tally.read = True
-        elif row.unread is not None and status == "quarantined" and not self._tally.read:
-            self._unread.append(row)
+        if row.unread is not None and status == "quarantined":
+            self._unread += 1
+            self._asked_unread += row.asked > 0
+            self._last_unread = row
         self._results[row.index] = TeacherResult(answer, status, reason, usage, refused)
         self._finished += 1

@@ -42,6 +42,7 @@ class Sender:
         self._endpoints = Endpoints(endpoints)
         self._under_way: set[object] = set()
         self._refused = 0
+        self._pages: set[object] = set()  # requests that met a web page, and no teacher, again and again
         self._undecided: set[object] = set()  # what was under way beside the third refusal
         self._owed_in_a_row = 0
         self.waiting: set[asyncio.Task[None] | None] = set()
@@ -86,8 +87,11 @@ class Sender:
                 failures += 1  # while a throttling teacher still answers other rows, waiting is no failure
             progress = answered
             self._raise_if_unreachable(endpoint, failure, failures)
+            self._raise_if_no_teacher(endpoint, failure, failures, ticket)
             if failures >= self._options.max_attempts:
                 raise self._owed(endpoint, failure)
+            if self.hopeless:
+                break
             await self._pause(endpoint, failure, tries)
         raise OwedError(self.hopeless)
 
@@ -144,18 +148,27 @@ class Sender:
         return self._refused >= LEAST_REFUSED and not self._undecided & (self._under_way - {ticket})
 
     def _raise_if_unreachable(self, endpoint: Endpoint, failure: TransportError, failures: int) -> None:
-        if failure.kind not in ("unreachable", "nonsense"):
+        if failure.kind != "unreachable":
             endpoint.reached = True
         elif failures >= UNREACHABLE_ATTEMPTS and not any(each.reached for each in self._endpoints.all):
-            if failure.kind == "nonsense":
-                raise UserError(
-                    f"the teacher at {endpoint.url} answers with no chat completion; mend teacher.endpoint: "
-                    "most end in /v1"
-                )
             raise UserError(
                 f"the teacher at {endpoint.url} cannot be reached ({failure.reason}); "
                 "start it or mend teacher.endpoint"
             )
+
+    def _raise_if_no_teacher(
+        self, endpoint: Endpoint, failure: TransportError, failures: int, ticket: object
+    ) -> None:
+        """UserError where nothing was ever answered, and all that is under way met a web page thrice."""
+        if failure.kind != "nonsense" or failures < UNREACHABLE_ATTEMPTS:
+            return
+        self._pages.add(ticket)
+        if endpoint.answered or self._proven() or not self._under_way <= self._pages:
+            return
+        raise UserError(
+            f"the teacher at {endpoint.url} answers with no chat completion ({failure.reason}); mend "
+            "teacher.endpoint: most end in /v1"
+        )
 
     def _owed(self, endpoint: Endpoint, failure: TransportError) -> OwedError:
         self._owed_in_a_row += 1

@@ -20,6 +20,7 @@ Transport = Callable[[bytes], Awaitable[Reply]]
 CONNECT_TIMEOUT_S = 10.0
 CONNECTIONS_PER_POOL = 4
 """A pool looks at each of its connections on every request, so small pools cost less than a large one."""
+LONGEST_QUOTE = 80
 TUTOR_URL = "http://tutor/v1"
 
 _JSON = {"Content-Type": "application/json"}
@@ -49,10 +50,15 @@ class HttpTransport:
         except (TimeoutError, openai.APIError) as error:
             raise self._access.failure(error) from None
         try:
-            return read_completion(orjson.loads(response.content))
+            completion = orjson.loads(response.content)
+        except ValueError:
+            begins = " ".join(response.content[:LONGEST_QUOTE].decode(errors="replace").split())
+            raise TransportError("nonsense", f"it begins {begins!r}", maybe_billed=True) from None
+        try:
+            return read_completion(completion)
         except ValueError:
             raise TransportError(
-                "nonsense", "the endpoint's answer is no chat completion", maybe_billed=True
+                "broken", "the endpoint's answer is no chat completion", maybe_billed=True
             ) from None
 
     async def close(self) -> None:
