@@ -34,8 +34,11 @@ def keys(
     markdown: Annotated[bool, typer.Option("--markdown", help="As the page docs/keys.md.")] = False,
 ) -> None:
     """List what may stand in a recipe: every key with its values, default and meaning."""
+    from stat_train.errors import UserError
     from stat_train.recipe_keys import page, recipe_sections
 
+    if markdown and key:
+        raise UserError("keys: --markdown writes the whole page; leave KEY out")
     if markdown:
         typer.echo(page(), nl=False)
         return
@@ -43,7 +46,7 @@ def keys(
         if section.told:
             typer.echo(f"\n# {section.told}.")
         for its in section.keys:
-            typer.echo(f"{its.path}: {its.default}    ({its.values})\n    {its.meaning}")
+            typer.echo(f"{f'{its.path}: {its.default}'.strip()}    ({its.values})\n    {its.meaning}")
 
 
 ProfileFile = Annotated[Path, typer.Argument(help="A profile.json.")]

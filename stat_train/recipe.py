@@ -67,10 +67,13 @@ class DataOptions(Options):
 
     pool: str = Field(description="what training sets are drawn from: question, solution, answer")
     validation: str = Field(description="what the student answers for the profile; never trained on")
-    development: str | None = Field(None, description="to see whether a training ends below its start")
+    development: str | None = Field(
+        None, description="to choose between several sft.learning_rate, and to see whether a training hurts"
+    )
     evaluation: dict[str, str] = Field(min_length=1, description="a name and a source for each split")
     columns: Columns = Field(
-        Columns(), description="your names of the columns; left out: the column of that name"
+        Columns(),
+        description='your names of the columns; left out: the column of that name, if it is there; "": none',
     )
     rows: dict[str, int] = Field(
         {}, description="rows that splits have, to plan and estimate with while the hub is not in reach"
@@ -184,7 +187,9 @@ class Recipe(Options):
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_-][A-Za-z0-9_.-]*$", description="of the run and its folder")
-    seed: int = Field(0, ge=0, strict=True, description="of every section that sets none")
+    seed: int = Field(
+        0, ge=0, strict=True, description="of every section that sets none, but `audit` and `tutor.faults`"
+    )
     run_dir: Path | None = Field(None, description="default: runs/<name> where the command is given")
     prompts_dir: Path | None = Field(None, description="templates of your own, file by file")
     data: DataOptions | None = None

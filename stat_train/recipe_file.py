@@ -14,7 +14,7 @@ from stat_train.errors import UserError
 from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.recipe import DISCOVER, Recipe
-from stat_train.yaml_file import TOO_LARGE, read_mapping, too_large
+from stat_train.yaml_file import read_mapping, require_plain
 
 MUST_EXIST = (
     "prompts_dir",
@@ -106,8 +106,6 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
 
 def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recipe:
     overridden = [_override(tree, text) for text in overrides]
-    if key := too_large(tree):
-        raise UserError(f"{'command line' if key in overridden else path}: {key}: {TOO_LARGE}")
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
@@ -173,6 +171,7 @@ def _override(tree: dict[str, Any], text: str) -> str:
         at[last] = yaml.safe_load(value)
     except (yaml.YAMLError, ValueError):  # a date that is none
         raise UserError(f"command line: {key}: {value!r} is not YAML; quote it") from None
+    require_plain(at[last], "command line", key)
     return key
 
 

@@ -3,7 +3,7 @@
 import difflib
 import types
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin
 
@@ -14,22 +14,26 @@ from stat_train.options import Options
 from stat_train.recipe import Recipe
 from stat_train.report.markdown import code, table
 
+MAPPING = "mapping"
 WORDS = {bool: "true, false", int: "whole number", float: "number", str: "text", Path: "path"}
 INTRODUCTION = (
-    "What a recipe leaves out has its default. [recipe.md](recipe.md) says how a recipe is read. `stat-train "
-    "keys [KEY]` prints the same, and `make keys` writes this page."
+    "What a recipe leaves out has its default; `null`, *none* in the descriptions, is left open. "
+    "[recipe.md](recipe.md) says how a recipe is read. `stat-train keys [KEY]` prints the same, `make keys` "
+    "writes this page."
 )
 HEADER = ("key", "values", "default", "meaning")
 
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key of a recipe; `default` is "required" where there is none."""
+    """One key of a recipe; `default` is "required" where there is none, "" for a section. A section whose
+    keys stand elsewhere already is `like` that one."""
 
     path: str
     values: str
     default: str
     meaning: str
+    like: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ def recipe_sections(path: str = "") -> list[Section]:
             keys = tuple(_keys(name, options, shown))
             told = f"{_told(options)} ({field.description})" if field.description else _told(options)
             sections.append(Section(name, told, keys))
-    return _below(sections, path) if path else sections
+    return _below(sections, path.strip(".")) if path else sections
 
 
 def page() -> str:
@@ -65,7 +69,7 @@ def page() -> str:
     parts = ["# Every key of a recipe", INTRODUCTION]
     for section in recipe_sections():
         rows = [
-            (code(key.path), _cell(key.values), code(key.default, cell=True), _cell(key.meaning))
+            (code(key.path), _cell(key.values), _code(key.default), _cell(key.meaning))
             for key in section.keys
         ]
         parts += [f"## `{section.name}`", f"{section.told}."] if section.name else []
@@ -75,6 +79,8 @@ def page() -> str:
 
 def _below(sections: list[Section], path: str) -> list[Section]:
     whole = [section for section in sections if section.name == path]
+    if not whole and (alike := _alike(sections, path)):
+        return alike
     kept = [
         Section(section.name, section.told if section in whole else "", keys)
         for section in sections
@@ -89,6 +95,22 @@ def _below(sections: list[Section], path: str) -> list[Section]:
     return kept
 
 
+def _alike(sections: list[Section], path: str) -> list[Section]:
+    """The keys of a section that stand elsewhere already, or the key that holds names of a user's own."""
+    for key in (key for section in sections for key in section.keys):
+        below = path.removeprefix(f"{key.path}.")
+        if below == path:
+            continue
+        if key.values.startswith(MAPPING):
+            return [Section(path.partition(".")[0], "", (key,))]
+        if key.like:
+            wanted = f"{key.like}.{below}"
+            shared = (its for section in sections for its in section.keys if its.path == wanted)
+            named = tuple(replace(its, path=path) for its in shared)
+            return [Section(path.partition(".")[0], "", named)] if named else []
+    return []
+
+
 def _keys(path: str, options: type[Options], shown: dict[type[Options], str]) -> Iterator[Key]:
     for name, field in options.model_fields.items():
         place, inner = f"{path}.{name}", _options(field)
@@ -96,9 +118,10 @@ def _keys(path: str, options: type[Options], shown: dict[type[Options], str]) ->
             yield _key(place, field)
         elif inner in shown:
             meaning = f"{field.description or _told(inner)}; its keys are those of `{shown[inner]}`"
-            yield Key(place, "mapping", _default(field), meaning)
+            yield Key(place, "section", "", meaning, like=shown[inner])
         else:
             shown[inner] = place
+            yield Key(place, "section", "", field.description or _told(inner))
             yield from _keys(place, inner, shown)
 
 
@@ -118,6 +141,10 @@ def _told(options: type[Options]) -> str:
     return first.partition(". ")[0].removesuffix(".")
 
 
+def _code(default: str) -> str:
+    return code(default, cell=True) if default else ""
+
+
 def _cell(text: str) -> str:
     return text.replace("<", "&lt;").replace("|", r"\|")
 
@@ -132,7 +159,7 @@ def _values(annotation: Any) -> str:
     if origin is tuple:
         return f"list ({_values(parts[0])})"
     if origin is dict:
-        return f"mapping (name: {_values(parts[1])})"
+        return f"{MAPPING} (name: {_values(parts[1])})"
     return WORDS[annotation]
 
 
@@ -140,12 +167,10 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.default
-    if isinstance(value, Options):
-        return "its own"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
         return f"[{', '.join(map(str, value))}]"
     if isinstance(value, float):
         return f"{value:g}"
-    return "none" if value in (None, "", {}) else str(value)
+    return "null" if value is None else str(value) or '""'

@@ -8,7 +8,6 @@ import yaml
 
 from stat_train.errors import UserError
 
-TOO_LARGE = "a number of more than 64 bits; give a smaller one"
 MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -43,13 +42,25 @@ def read_mapping(file: Path, otherwise: str) -> dict[str, Any]:
         raise UserError(f"{file}{line}: {problem}; mend the YAML") from None
     if not isinstance(tree, dict):
         raise UserError(f"{file}: {otherwise}")
+    require_plain(tree, str(file))
     return tree
 
 
-def too_large(tree: Any, key: str = "") -> str:
-    """The key of a whole number that no fingerprint can hold; "" where there is none."""
+def require_plain(tree: Any, where: str, key: str = "") -> None:
+    """UserError for what YAML can say and no fingerprint can hold: a number of more than 64 bits, or a list
+    or mapping inside itself. `key` is the tree's own."""
+    try:
+        found = _too_large(tree, key)
+    except RecursionError:
+        raise UserError(f"{where}: {key or 'a list or mapping'} holds itself; write it out") from None
+    if found:
+        raise UserError(f"{where}: {found}: a number of more than 64 bits; give a smaller one")
+
+
+def _too_large(tree: Any, key: str) -> str:
+    """The key of a whole number that is; "" where there is none."""
     if isinstance(tree, Mapping | list):
         items = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
-        found = (too_large(value, f"{key}.{name}".strip(".")) for name, value in items)
+        found = (_too_large(value, f"{key}.{name}".strip(".")) for name, value in items)
         return next(filter(None, found), "")
     return key if isinstance(tree, int) and not -(2**63) <= tree < 2**63 else ""

@@ -125,6 +125,7 @@ def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[
         ("name=2024-13-45", ("command line: name", "quote it")),
         ("benchmarks={tasks: [amc23], arms: []}", ("command line: benchmarks.arms", "at least 1 item")),
         ("name.first=x", ("command line: name.first", "'mine' and has no keys")),
+        ("name=&a [*a]", ("command line: name holds itself",)),
         ("seed=20260101120000123456", ("command line: seed: a number of more than 64 bits",)),
         ("arms=random", ("command line: arms: write a list, such as [a, b] (it is 'random')",)),
         ("sampling.temperature=.inf", ("command line: sampling.temperature", "finite number")),
@@ -149,7 +150,7 @@ DATA = {
     "gold that its grader refuses": (
         "test.jsonl",
         '{"id": "x", "question": "How many?", "answer": "lots"}\n',
-        ("test (", "test.jsonl)", "field 'answer'", "row 5, x ('lots'"),
+        ("test (", "test.jsonl)", "field 'answer'", "question 5, x ('lots'"),
     ),
     "an own label off the list": (
         "pool.jsonl",

@@ -146,6 +146,7 @@ def test_a_part_is_an_even_mixture(tmp_path: Path) -> None:
         ("name: a b\n", "mine.yaml: name: "),
         ("- mine\n", "a benchmark is a mapping"),
         ("name: [\n", "mine.yaml, line"),
+        ("name: &a [*a]\n", "mine.yaml: a list or mapping holds itself"),
         ("name: mine\nhub: a/b\npath: c.jsonl\n", "give hub or path, not both"),
         ("name: mine\nsampling: {seed: 100000000000000000000}\n", "seed: a number of more than 64 bits"),
     ],

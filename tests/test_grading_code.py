@@ -155,7 +155,7 @@ def test_tests_that_test_nothing_or_fail_their_own_solution_are_no_gold(grader: 
         "empty": ("error", ""),
     }
     with pytest.raises(
-        UserError, match=r"test: field 'answer': grader 'code' .* row 4, nothing \('x = 1': error, they"
+        UserError, match=r"test: field 'answer': grader 'code' .* question 4, nothing \('x = 1': error, they"
     ):
         grader.require_gold(rows, "test")
     grader.require_gold(rows[:3], "test")

@@ -395,7 +395,7 @@ def test_gold_that_fails_its_own_grader_is_named() -> None:
     ]
     with pytest.raises(
         UserError,
-        match=r"test: field 'answer': grader 'numeric' .* row 2, b \('five': error\), row 3, c \(None",
+        match=r"test: field 'answer': grader 'numeric' .* question 2, b \('five': error\), .* 3, c \(None",
     ):
         grader.require_gold(examples, "test")
     grader.require_gold(examples[:1], "test")

@@ -263,6 +263,6 @@ def test_a_users_function_that_raises_is_quoted_beside_the_row(
     source = "def grade(response, gold):\n    return float(response) == float(gold)\n"
     with users_grader(tmp_path, monkeypatch, source) as grader:
         rows = [Example("a", "?", answer="1"), Example("b", "?", answer="one")]
-        message = r"row 2, b \('one': error\) \(its first error: ValueError: could not convert"
+        message = r"question 2, b \('one': error\) \(its first error: ValueError: could not convert"
         with pytest.raises(UserError, match=message):
             grader.require_gold(rows, "test")

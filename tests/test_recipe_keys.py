@@ -35,6 +35,8 @@ def test_every_key_of_a_recipe_is_there_with_a_meaning() -> None:
     tops = leaves(whole) - {"data"} | {"data.pool", "data.columns.answer_from"}
     repeated = ("evaluation.sampling.", "adaptmi.difficulty.")
     assert {key for key in tops if not key.startswith(repeated)} <= KEYS.keys()
+    for path in tops:
+        assert path in [key.path for section in recipe_sections(path) for key in section.keys]
     assert [key.path for key in KEYS.values() if not key.meaning] == []
     assert {path.partition(".")[0] for path in KEYS} == Recipe.model_fields.keys()
 
@@ -50,6 +52,8 @@ def test_values_and_defaults_are_the_models() -> None:
     assert KEYS["teacher.mode"].values == "requests, batch, vllm"
     assert KEYS["sft.learning_rate"].values == "number or list (number)"
     assert KEYS["data.evaluation"].values == "mapping (name: text)"
+    assert (KEYS["teacher.name"].default, KEYS["teacher.top_p"].default) == ('""', "null")
+    assert KEYS["data.rows"].default == "{}"
     assert KEYS["evaluation.sampling"].meaning.endswith("; its keys are those of `sampling`")
     assert "difficulty.method" in KEYS
     assert "adaptmi.difficulty.method" not in KEYS
@@ -59,7 +63,10 @@ def test_a_section_a_key_or_a_name_is_found() -> None:
     def found(path: str) -> list[str]:
         return [key.path for section in recipe_sections(path) for key in section.keys]
 
-    assert found("sft.lora") == ["sft.lora.r", "sft.lora.alpha", "sft.lora.dropout", "sft.lora.targets"]
+    lora = ["sft.lora", "sft.lora.r", "sft.lora.alpha", "sft.lora.dropout", "sft.lora.targets"]
+    assert found("sft.lora") == found("sft.lora.") == lora
+    assert found("evaluation.sampling.max_tokens") == ["evaluation.sampling.max_tokens"]
+    assert found("data.evaluation.test") == ["data.evaluation"]
     assert found("learning_rate") == ["sft.learning_rate", "grpo.learning_rate"]
     assert found("seed")[:2] == ["seed", "tutor.seed"]
     [section] = recipe_sections("labelling")

@@ -26,7 +26,7 @@ class Columns(Options):
     a list of texts, which are all asked for; they are joined by ", ".
     """
 
-    id: str | None = Field(None, description="none there: made from the question's text")
+    id: str | None = Field(None, description="no such column: made from the question's text")
     question: str = Field("question", description="the text that the student is asked")
     solution: str | None = Field(None, description="worked out: what is trained on")
     answer: str | None = Field(None, description="the final answer: what the grader compares with")

@@ -13,10 +13,10 @@ NO_PROGRAM = "pass"
 
 @dataclass(frozen=True, slots=True)
 class BadGold:
-    """A gold answer that its own grader does not accept, of the `row`-th example (from 1); `reason` where the
-    verdict does not say enough."""
+    """A gold answer that its own grader does not accept, of the `number`-th example (from 1); `reason` where
+    the verdict does not say enough."""
 
-    row: int
+    number: int
     id: str
     answer: str | None
     verdict: Verdict
@@ -26,8 +26,8 @@ class BadGold:
 def bad_gold(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> list[BadGold]:
     """The examples whose verdict is not "correct"."""
     return [
-        BadGold(row, example.id, example.answer, verdict)
-        for row, (example, verdict) in enumerate(zip(examples, verdicts, strict=True), start=1)
+        BadGold(number, example.id, example.answer, verdict)
+        for number, (example, verdict) in enumerate(zip(examples, verdicts, strict=True), start=1)
         if verdict != "correct"
     ]
 
@@ -43,14 +43,14 @@ def bad_tests(
     empty = run([(NO_PROGRAM, its) for its in tests])
     solved = iter(run([(code, its) for code, its in zip(own, tests, strict=True) if code]))
     bad = []
-    for row, (example, code, verdict) in enumerate(zip(examples, own, empty, strict=True), start=1):
+    for number, (example, code, verdict) in enumerate(zip(examples, own, empty, strict=True), start=1):
         after = next(solved) if code else "correct"
         if verdict == "correct":
-            bad.append(BadGold(row, example.id, example.answer, "error", "they pass without any program"))
+            bad.append(BadGold(number, example.id, example.answer, "error", "they pass without any program"))
         elif verdict == "error":
-            bad.append(BadGold(row, example.id, example.answer, "error"))
+            bad.append(BadGold(number, example.id, example.answer, "error"))
         elif after != "correct":
-            bad.append(BadGold(row, example.id, example.answer, after, "on the row's own solution"))
+            bad.append(BadGold(number, example.id, example.answer, after, "on the row's own solution"))
     return bad
 
 
@@ -68,7 +68,7 @@ def gold_message(split_name: str, grader: str, bad: Sequence[BadGold], first_err
 
 def _named(its: BadGold) -> str:
     why = f", {its.reason}" if its.reason else ""
-    return f"row {its.row}, {its.id} ({_short(its.answer)}: {its.verdict}{why})"
+    return f"question {its.number}, {its.id} ({_short(its.answer)}: {its.verdict}{why})"
 
 
 def _short(answer: str | None) -> str:

@@ -74,7 +74,8 @@ class TeacherOptions(Options):
     budget_tokens: int | None = Field(None, ge=0, description="a wall, of prompts and answers together")
     prices: Path | None = Field(None, description="a price table; none: the packaged data/prices.yaml")
     retry_quarantined: bool = Field(
-        False, description="ask once more for rows whose recorded answers were all invalid"
+        False,
+        description="ask once more for rows, and verdicts, whose recorded answers were all invalid",
     )
 
     @field_validator("endpoint")
