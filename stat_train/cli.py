@@ -184,7 +184,7 @@ def _estimate(path: Path, overrides: list[str]) -> None:
     with plannable(recipe) as (planned, guessed):
         rows = estimate(planned)
     if rows:
-        print_estimate(rows, recipe.teacher, Console())
+        print_estimate(rows, recipe, Console())
     else:
         typer.echo(f"{recipe.name}: the teacher has nothing left to answer")
     if guessed:

@@ -2,7 +2,6 @@
 
 import json
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.cli import main
 from stat_train.pipeline import plan, run_recipe
-from stat_train.pipeline.estimate import estimate, print_estimate
+from stat_train.pipeline.estimate import StageEstimate, estimate, print_estimate
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 
@@ -72,16 +71,20 @@ def test_a_budget_that_may_not_do_is_said(
     rows = estimate(smoke)
     tokens = sum(row.prompt_tokens + row.completion_tokens_max for row in rows)
 
-    def said(**budget: float) -> str:
-        print_estimate(rows, smoke.teacher.model_copy(update=budget), Console(width=200))
+    def said(rows: list[StageEstimate], **budget: float) -> str:
+        teacher = smoke.teacher.model_copy(update=budget)
+        print_estimate(rows, smoke.model_copy(update={"teacher": teacher}), Console(width=200))
         return capsys.readouterr().out
 
     stops = "the run may stop there, and goes on where it is raised."
-    assert f"more than teacher.budget_tokens, {tokens - 1:,}: {stops}" in said(budget_tokens=tokens - 1)
-    assert "more than" not in said(budget_tokens=tokens)
-    rows = [replace(row, usd=2.5) for row in rows]
-    assert f"more than teacher.budget_usd, 4.9: {stops}" in said(budget_usd=4.9)
-    assert "more than" not in said(budget_usd=5.0)
+    assert f"more than teacher.budget_tokens, {tokens - 1:,}: {stops}" in said(rows, budget_tokens=tokens - 1)
+    assert "more than" not in said(rows, budget_tokens=tokens)
+    usage = run_recipe(smoke, "label")["label"].manifest["usage"]
+    spent, left = usage["prompt_tokens"] + usage["completion_tokens"], estimate(smoke)
+    tokens = sum(row.prompt_tokens + row.completion_tokens_max for row in left)
+    told = said(left, budget_tokens=spent + tokens - 1)
+    assert f"With {spent:,} spent that is more than teacher.budget_tokens, {spent + tokens - 1:,}: " in told
+    assert "more than" not in said(left, budget_tokens=spent + tokens)
 
 
 def test_a_taxonomy_to_be_discovered_is_said_to_be_unknown(tmp_path: Path) -> None:

@@ -240,6 +240,9 @@ def test_a_judge_that_failed_is_told_of_and_asked_again_about_the_same_answers(
 
         learned.append(True)
         monkeypatch.setattr(Journal, "commit", None)  # nothing is answered anew
+        retrying = read_recipe(SMOKE, [*changes, "teacher.retry_quarantined=true"])
+        [guess] = [row for row in estimate(retrying, step) if row.stage == step]
+        assert 0 < guess.requests - guess.cached <= failed
         assert run_recipe(read_recipe(SMOKE, changes), step)[step].manifest["counts"]["error"] == failed
         again = run_recipe(read_recipe(SMOKE, [*changes, "teacher.retry_quarantined=true"]), step)[step]
         assert (again.manifest["counts"]["error"], again.manifest["counts"]["correct"]) == (0, 24)

@@ -16,7 +16,7 @@ from stat_train.student.load import load_student
 from stat_train.student.options import Sampling
 
 RESPONSES, VERDICTS = "responses.jsonl", "verdicts.jsonl"
-GRADED = ("evaluate", "benchmark")
+GRADED = ("evaluate", "benchmark", "prompt")
 """The stages whose answers stand while their judge is asked once more."""
 
 

@@ -13,6 +13,7 @@ from stat_train.metacognition.diagnosis import diagnose
 from stat_train.metacognition.discovery import discover
 from stat_train.metacognition.labelling import label
 from stat_train.metacognition.taxonomy import SkillTaxonomy
+from stat_train.pipeline.answers import RESPONSES
 from stat_train.pipeline.data import read_splits
 from stat_train.pipeline.judge_estimate import is_judged, judged_answers
 from stat_train.pipeline.metacognition import shown_responses, taxonomy_of
@@ -27,7 +28,6 @@ from stat_train.recipe import DEVELOPMENT, DISCOVER, Recipe
 from stat_train.run import Stage
 from stat_train.student.response import Response
 from stat_train.teacher.client import Teacher
-from stat_train.teacher.options import TeacherOptions
 from stat_train.teacher.request import BYTES_PER_TOKEN, Estimate, RowUsage, TeacherRequest, TeacherResult
 
 if TYPE_CHECKING:
@@ -117,12 +117,12 @@ def estimate(recipe: Recipe, up_to: str | None = None, *, anew: bool = False) ->
     return rows
 
 
-def print_estimate(rows: Sequence[StageEstimate], teacher: TeacherOptions, console: "Console") -> None:
+def print_estimate(rows: Sequence[StageEstimate], recipe: Recipe, console: "Console") -> None:
     """The estimates, their sum, whether the budget holds it, and their notes, for a terminal."""
     from rich import box
     from rich.table import Table
 
-    model = teacher.model
+    teacher, model = recipe.teacher, recipe.teacher.model
     console.print(f"What {model} would be asked; repairs are not in it.")
     table = Table(box=box.SIMPLE)
     table.add_column("stage", no_wrap=True)
@@ -137,11 +137,16 @@ def print_estimate(rows: Sequence[StageEstimate], teacher: TeacherOptions, conso
     console.print("Prompt tokens are a guess (four bytes each), answer tokens and USD the most there can be.")
     if usd is None:
         console.print(f"The price of {model} is unknown: add it to the price table (teacher.prices).")
-    stops = "the run may stop there, and goes on where it is raised"
-    if teacher.budget_usd is not None and usd is not None and usd > teacher.budget_usd:
-        console.print(f"That is more than teacher.budget_usd, {teacher.budget_usd:g}: {stops}.")
-    if teacher.budget_tokens is not None and sum(sums[2:]) > teacher.budget_tokens:
-        console.print(f"That is more than teacher.budget_tokens, {teacher.budget_tokens:,}: {stops}.")
+    with open_teacher(recipe) as asked:
+        tokens_spent, usd_spent = asked.spent
+    more, stops = (
+        "spent that is more than teacher.budget",
+        "the run may stop there, and goes on where it is raised",
+    )
+    if teacher.budget_usd is not None and usd is not None and usd_spent + usd > teacher.budget_usd:
+        console.print(f"With {usd_spent:,.2f} USD {more}_usd, {teacher.budget_usd:g}: {stops}.")
+    if teacher.budget_tokens is not None and tokens_spent + sum(sums[2:]) > teacher.budget_tokens:
+        console.print(f"With {tokens_spent:,} {more}_tokens, {teacher.budget_tokens:,}: {stops}.")
     for row in rows:
         if row.note:
             console.print(f"{row.stage}: {row.note}")
@@ -203,7 +208,15 @@ def _rewrites(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: 
 
 
 def _verdicts(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
-    answers, note = judged_answers(step, recipe, _splits(step, recipe, done))
+    splits = _splits(step, recipe, done)
+    if step.title in done and step.name == "evaluate":  # its verdicts alone are to be had again
+        given = read_rows(done[step.title].file(RESPONSES), Response)
+        asked = {example.id: example for example in splits[step.options["split"]]}
+        known = [(its.text, asked[its.question_id]) for its in given]
+        answered = [(text, row.answer or "", row.question) for text, row in known]
+        estimator.ask(judge_requests(open_prompts(recipe), answered), label="judging")
+        return ""
+    answers, note = judged_answers(step, recipe, splits)
     estimator.ask(judge_requests(open_prompts(recipe), answers), label="judging")
     return note
 

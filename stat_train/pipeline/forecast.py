@@ -43,7 +43,7 @@ def forecast(recipe: Recipe, up_to: str | None, console: "Console") -> None:
                 _say(console, line)
         if up_to in (None, "agreement") and (rows := estimate(planned, up_to)):
             console.print()
-            print_estimate(rows, recipe.teacher, console)
+            print_estimate(rows, recipe, console)
 
 
 def _say(console: "Console", line: str) -> None:

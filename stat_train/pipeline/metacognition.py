@@ -194,14 +194,15 @@ def _find_difficult(work: Work) -> None:
     responses = read_rows(work.file("answer", "responses.jsonl"), Response)
     with open_grader(work.recipe, stage=work.stage) as grader:
         found = find_difficult(examples, responses, work.recipe.difficulty, grader)
-        usage = billed(grader.usage)
+        usage, first_error = billed(grader.usage), grader.first_error
+    notes = [f"grading failed (first: {first_error}); such an answer counts as wrong"] if first_error else []
     write_jsonl(work.stage.file("difficulty.jsonl"), found)
     counts = {
         "rows_in": len(examples),
         "rows_out": len(found),
         "difficult": sum(row.difficult for row in found),
     }
-    work.stage.finish(["difficulty.jsonl"], counts=counts, usage=usage)
+    work.stage.finish(["difficulty.jsonl"], counts=counts, usage=usage, notes=notes)
 
 
 def taxonomy_of(work: Work) -> SkillTaxonomy:

@@ -89,6 +89,11 @@ class Teacher:
         usd = self._price.usd(prompt, completion) if self._price else None
         return Usage(asked, tally.cached, prompt, completion, usd)
 
+    @property
+    def spent(self) -> tuple[int, float]:
+        """Tokens and dollars that count against the budget so far."""
+        return self._budget.tokens, self._budget.usd
+
     def ask(
         self, requests: Iterable[TeacherRequest], label: str = "asking the teacher"
     ) -> list[TeacherResult]:
