@@ -91,7 +91,7 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
         recipe.check_arms(options)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        if first["loc"] == ("tasks",):
+        if first["loc"] == ("tasks",) and first["type"] in ("missing", "too_short"):
             raise UserError(
                 "no benchmark to run: name some, as --tasks amc23,aime24 or in the recipe (benchmarks.tasks)"
             ) from None

@@ -322,6 +322,22 @@ def test_ctrl_c_waits_for_no_second_attempt(tmp_path: Path, monkeypatch: pytest.
     assert len(server.bodies) == 2
 
 
+def test_ctrl_c_twice_while_answers_wait_to_be_committed_keeps_them(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr(commits, "GATHER_S", 2.0)
+    server = ScriptedServer(lambda body, n: solve(body))
+    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
+    interrupt = interrupting(server, asked=4, times=2)
+    with Teacher(options, tmp_path / "c", app=server) as teacher:
+        interrupt.start()
+        with pytest.raises(Interrupted, match="new answers are kept"):
+            teacher.ask([request(n) for n in range(50)])
+        interrupt.join()
+        assert 4 <= teacher.usage.requests == len(committed(tmp_path / "c"))
+        monkeypatch.setattr(commits, "GATHER_S", 0.004)
+        results = teacher.ask([request(n) for n in range(50)])  # no lease is left
+    assert [result.status for result in results] == ["ok"] * 50
+
+
 @pytest.mark.parametrize(("times", "kept"), [(1, 8), (2, 4)])
 def test_ctrl_c_in_a_notebook(times: int, kept: int, tmp_path: Path):
     """Beside a running event loop; what is under way comes in a second and a half, after a second Ctrl-C."""

@@ -41,12 +41,20 @@ class Commits:
         await asyncio.shield(self._flushing)
 
     async def close(self) -> None:
-        """Commits what is left and gives back all leases."""
+        """Commits what is left and gives back all leases. It awaits nothing, so that no interrupt comes
+        between; what is under way in the thread ends first."""
+        batch, self._batch = self._batch, []
+        tokens, usd = self._budget.unbooked()
+
+        def last() -> None:
+            try:
+                if batch or tokens or usd:
+                    self._cache.put(batch, self._run, tokens, usd)
+            finally:
+                self._cache.release()
+
         try:
-            if self._flushing is not None:
-                await self._flushing
-            await self._flush()
-            await self.call(self._cache.release)
+            self._thread.submit(last).result()
         finally:
             self._thread.shutdown()
 
@@ -59,10 +67,12 @@ class Commits:
         batch, self._batch = self._batch, []
         tokens, usd = self._budget.unbooked()
         if batch or tokens or usd:
-            await self.call(self._cache.put, batch, self._run, tokens, usd)
+            await asyncio.shield(self._in_thread(self._cache.put, batch, self._run, tokens, usd))
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `function`, which may use the cache's database, in the cache's thread."""
-        return await asyncio.get_running_loop().run_in_executor(
-            self._thread, lambda: function(*args, **kwargs)
-        )
+        return await self._in_thread(function, *args, **kwargs)
+
+    def _in_thread(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> "asyncio.Future[T]":
+        loop = asyncio.get_running_loop()
+        return loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))

@@ -173,9 +173,7 @@ class Rows:
         self._again: deque[Row] = deque()  # invalid so far, the next attempt not yet looked up
         self._busy: list[Row] = []  # somebody else is asking
         self._finished = 0
-        self._unread = self._asked_unread = (
-            0  # rows that ended without a readable answer, in all and asked here
-        )
+        self._unread = self._asked_unread = self._cut_off = 0  # of rows without a readable answer
         self._last_unread: Row | None = None
         self.hopeless = ""
         self.interrupted = False
@@ -214,13 +212,14 @@ class Rows:
         return not self._tally.read and self._asked_unread >= enough
 
     def require_readable(self, at_end: bool = False) -> None:
-        """Unreadable where the answers are in doubt; `at_end`, where no row at all has a readable one.
+        """Unreadable where the answers are in doubt; `at_end`, where no row at all has a readable one, and
+        none was only cut off.
 
         To be called with nothing under way. What was recorded counts at the end alone, so that a run that is
         given again always gets further.
         """
-        last = self._last_unread
-        if self._tally.read or not last or not (self.in_doubt or (at_end and self._unread >= LEAST_UNREAD)):
+        last, none = self._last_unread, self._unread >= LEAST_UNREAD and not self._cut_off
+        if self._tally.read or not last or not (self.in_doubt or (at_end and none)):
             return
         cut_off = last.unread is not None and last.unread.finish_reason == "length"
         mend = "raise teacher.max_tokens" if cut_off else "name a teacher.model that answers in JSON"
@@ -356,6 +355,7 @@ class Rows:
         if row.unread is not None and status == "quarantined":
             self._unread += 1
             self._asked_unread += row.asked > 0
+            self._cut_off += row.unread.finish_reason == "length"
             self._last_unread = row
         self._results[row.index] = TeacherResult(answer, status, reason, usage, refused)
         self._finished += 1
