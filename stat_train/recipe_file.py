@@ -4,15 +4,16 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.evaluation.options import BenchmarkOptions
+from stat_train.options import options_in
 from stat_train.recipe import DISCOVER, Recipe
 from stat_train.yaml_file import read_mapping, require_plain
 
@@ -195,19 +196,10 @@ def _fault(error: ValidationError, file: Path, overridden: Sequence[str]) -> str
 def _did_you_mean(place: tuple[int | str, ...]) -> str:
     section: Any = Recipe
     for part in place[:-1]:
-        section = _model(section.model_fields[str(part)].annotation)
+        section = options_in(section.model_fields[str(part)].annotation)
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(place[-1]), known, n=1)
     return f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
-
-
-def _model(annotation: Any) -> Any:
-    """The options model of an annotation such as `DataOptions | None`."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    return next(
-        inner for inner in get_args(annotation) if isinstance(inner, type) and issubclass(inner, BaseModel)
-    )
 
 
 def _short(value: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from stat_train.errors import UserError
-from stat_train.options import Options
+from stat_train.options import Options, options_in
 from stat_train.recipe import Recipe
 from stat_train.report.markdown import code, table
 
@@ -52,11 +52,11 @@ def recipe_sections(path: str = "") -> list[Section]:
     Raises UserError where no key is called that.
     """
     fields = Recipe.model_fields
-    alone = [_key(name, field) for name, field in fields.items() if _options(field) is None]
+    alone = [_key(name, field) for name, field in fields.items() if options_in(field.annotation) is None]
     sections = [Section("", "", tuple(alone))]
     shown: dict[type[Options], str] = {}
     for name, field in fields.items():
-        if options := _options(field):
+        if options := options_in(field.annotation):
             shown[options] = name
             keys = tuple(_keys(name, options, shown))
             told = f"{_told(options)} ({field.description})" if field.description else _told(options)
@@ -113,7 +113,7 @@ def _alike(sections: list[Section], path: str) -> list[Section]:
 
 def _keys(path: str, options: type[Options], shown: dict[type[Options], str]) -> Iterator[Key]:
     for name, field in options.model_fields.items():
-        place, inner = f"{path}.{name}", _options(field)
+        place, inner = f"{path}.{name}", options_in(field.annotation)
         if inner is None:
             yield _key(place, field)
         elif inner in shown:
@@ -127,12 +127,6 @@ def _keys(path: str, options: type[Options], shown: dict[type[Options], str]) ->
 
 def _key(path: str, field: FieldInfo) -> Key:
     return Key(path, _values(field.annotation), _default(field), field.description or "")
-
-
-def _options(field: FieldInfo) -> type[Options] | None:
-    """The section that a field holds, if it is one."""
-    held = (field.annotation, *get_args(field.annotation))
-    return next((its for its in held if isinstance(its, type) and issubclass(its, Options)), None)
 
 
 def _told(options: type[Options]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -71,7 +72,7 @@ def test_a_budget_that_may_not_do_is_said(
     rows = estimate(smoke)
     tokens = sum(row.prompt_tokens + row.completion_tokens_max for row in rows)
 
-    def said(rows: list[StageEstimate], **budget: float) -> str:
+    def said(rows: list[StageEstimate], **budget: object) -> str:
         teacher = smoke.teacher.model_copy(update=budget)
         print_estimate(rows, smoke.model_copy(update={"teacher": teacher}), Console(width=200))
         return capsys.readouterr().out
@@ -79,6 +80,9 @@ def test_a_budget_that_may_not_do_is_said(
     stops = "the run may stop there, and goes on where it is raised."
     assert f"more than teacher.budget_tokens, {tokens - 1:,}: {stops}" in said(rows, budget_tokens=tokens - 1)
     assert "more than" not in said(rows, budget_tokens=tokens)
+    priced = [replace(row, usd=2.5) for row in rows]
+    assert f"more than teacher.budget_usd, 4.90: {stops}" in said(priced, budget_usd=4.9, model=LISTED)
+    assert "more than" not in said(priced, budget_usd=5.0, model=LISTED)
     usage = run_recipe(smoke, "label")["label"].manifest["usage"]
     spent, left = usage["prompt_tokens"] + usage["completion_tokens"], estimate(smoke)
     tokens = sum(row.prompt_tokens + row.completion_tokens_max for row in left)

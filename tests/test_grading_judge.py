@@ -229,6 +229,8 @@ def test_a_judge_that_failed_is_told_of_and_asked_again_about_the_same_answers(
             "tutor.test=24",
             "evaluation={per_skill: false, sampling: {max_tokens: 8}}",
         ]
+        found = run_recipe(read_recipe(SMOKE, changes), "difficulty")["difficulty"].manifest
+        assert "grading failed (first: the teacher gave no verdict" in found["notes"][0]
         step = "evaluate start-test"
         first = run_recipe(read_recipe(SMOKE, changes), step)[step]
         answers, failed = first.file("responses.jsonl").read_bytes(), first.manifest["counts"]["error"]

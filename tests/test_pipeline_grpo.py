@@ -152,6 +152,21 @@ def test_quarantined_gold_is_not_asked_of_the_teacher_again(ran, monkeypatch: py
     assert to_retry(stages["label"], retrying)
 
 
+@pytest.mark.parametrize(
+    ("name", "again"), [("evaluate", True), ("benchmark", True), ("prompt", True), ("grpo", False)]
+)
+def test_a_judge_is_asked_again_where_the_answers_stand(name: str, again: bool, ran, tmp_path: Path) -> None:
+    retrying = ran[0].model_copy(
+        update={"teacher": ran[0].teacher.model_copy(update={"retry_quarantined": True})}
+    )
+    for usage, wanted in (({"requests": 3}, again), ({}, False)):
+        stage = Stage(tmp_path, name, "start", {"usage": usage})
+        stage.begin()
+        stage.finish([], counts={"error": 2}, usage=usage)
+        assert to_retry(stage, retrying) == wanted
+        assert not to_retry(stage, ran[0])
+
+
 def test_the_command_line_knows_it() -> None:
     from typer.testing import CliRunner
 

@@ -88,6 +88,6 @@ def test_near_matches_leave_the_pool_of_real_data_unless_told_otherwise() -> Non
     packaged = asset("recipes/own_data.yaml")
     near = read_recipe(packaged, ["decontamination=null"]).near_rules
     assert (near.numbers, near.ngram_13, near.ngram_8) == ("remove", "remove", "report")
-    assert read_recipe(packaged).near_rules.numbers == "report"
+    assert read_recipe(str(packaged)).near_rules.numbers == "report"
     assert read_recipe(packaged, ["decontamination.numbers=off"]).near_rules.numbers == "off"  # False in YAML
     assert read_recipe(asset("recipes/demo.yaml")).near_rules.ngram_13 == "report"

@@ -13,7 +13,7 @@ import pytest
 from batch_server import BatchServer, Ending, shown
 from pydantic import ValidationError
 from scripted_server import Say, ScriptedServer, serve, solve
-from test_teacher_faults import question, request
+from solve_requests import answers, question, request
 
 from stat_train.errors import Interrupted, Unfinished, UserError
 from stat_train.teacher import batch_api
@@ -43,10 +43,6 @@ def ask(tmp_path: Path) -> Callable:
             return teacher.ask([request(row) for row in range(n)], label="labelling"), teacher.usage
 
     return run
-
-
-def answers(results) -> list[str | None]:
-    return [result.answer.answers[0].answer if result.status == "ok" else None for result in results]
 
 
 def expected(n: int) -> list[str]:
@@ -321,7 +317,8 @@ RUN = """
 import sys
 sys.path[:0] = [{tests!r}, {repo!r}]
 from pathlib import Path
-from test_teacher_batch import answers, options, request
+from solve_requests import answers, request
+from test_teacher_batch import options
 from stat_train.teacher.client import Teacher
 with Teacher(options(endpoint=sys.argv[1]), Path(sys.argv[2]), run="demo") as teacher:
     print(*answers(teacher.ask([request(n) for n in range(25)])))

@@ -1,27 +1,22 @@
-"""What must hold whatever happens: accounting under faults, the budget, kill -9, Ctrl-C, two processes."""
+"""What must hold whatever happens: accounting under faults, the budget, kill -9, two processes."""
 
-import asyncio
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from scripted_server import Body, Say, ScriptedServer, completion, serve, solve
+from solve_requests import committed, question, request, solve_late
 
-from stat_train.errors import Interrupted, Unfinished, UserError
+from stat_train.errors import Unfinished, UserError
 from stat_train.teacher import commits, sending
-from stat_train.teacher.cache import Cache
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TeacherOptions
-from stat_train.teacher.request import Message, TeacherRequest
-from stat_train.teacher.schemas import Solve
 
 FAULTS = [
     Say("slow down", status=429),
@@ -39,18 +34,6 @@ FAULTS = [
 @pytest.fixture(autouse=True)
 def _quick_backoff(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sending, "BACKOFF_S", 0.005)
-
-
-def request(n: int) -> TeacherRequest:
-    messages = [
-        Message(role="system", content="Solve."),
-        Message(role="user", content=f'<question id="q1">{n}</question>'),
-    ]
-    return TeacherRequest("solve", messages, Solve)
-
-
-def question(body: Body) -> int:
-    return int(body["messages"][1]["content"].split(">")[1].split("<")[0])
 
 
 def faulty(rate: float, seed: int):
@@ -182,7 +165,7 @@ RUN = """
 import sys
 sys.path[:0] = [{tests!r}, {repo!r}]
 from pathlib import Path
-from test_teacher_faults import request
+from solve_requests import request
 from stat_train.teacher.client import Teacher
 from stat_train.teacher.options import TeacherOptions
 options = TeacherOptions(endpoint=sys.argv[1], model="m", max_in_flight=8)
@@ -201,12 +184,6 @@ def start(url: str, cache: Path, rows: int) -> subprocess.Popen:
     )  # fmt: skip
 
 
-def slow(body, n):
-    say = solve(body)
-    say.delay = 0.03
-    return say
-
-
 def wait_for(server: ScriptedServer, requests: int) -> None:
     deadline = time.monotonic() + 30
     while len(server.bodies) < requests:
@@ -214,15 +191,8 @@ def wait_for(server: ScriptedServer, requests: int) -> None:
         time.sleep(0.005)
 
 
-def committed(path: Path) -> set[int]:
-    cache = Cache(path)
-    rows = [json.loads(row["content"])["answers"][0]["answer"] for row in cache.export()]
-    cache.close()
-    return set(map(int, rows))
-
-
 def test_after_kill_9_no_committed_answer_is_asked_again(tmp_path: Path):
-    path, server = tmp_path / "c", ScriptedServer(slow)
+    path, server = tmp_path / "c", ScriptedServer(solve_late(0.03))
     with serve(server) as url:
         for requests in (20, 60):
             process = start(url, path, 150)
@@ -240,129 +210,13 @@ def test_after_kill_9_no_committed_answer_is_asked_again(tmp_path: Path):
 
 
 def test_two_processes_never_ask_the_same(tmp_path: Path):
-    server = ScriptedServer(slow)
+    server = ScriptedServer(solve_late(0.03))
     with serve(server) as url:
         both = [start(url, tmp_path / "c", 300) for _ in range(2)]
         for process in both:
             out, err = process.communicate(timeout=60)
             assert out == "300\n", err
     assert sorted(map(question, server.bodies)) == list(range(300))
-
-
-def interrupting(server: ScriptedServer, asked: int, times: int = 1) -> threading.Thread:
-    """A thread that presses Ctrl-C so many times once the server was asked so often."""
-
-    def press() -> None:
-        while len(server.bodies) < asked:
-            time.sleep(0.01)
-        for _ in range(times):
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.5)
-
-    return threading.Thread(target=press, daemon=True)
-
-
-def test_ctrl_c_waits_for_what_is_paid_for_and_says_how_to_go_on(tmp_path: Path, capsys):
-    server = ScriptedServer(slow)
-    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-    interrupt = interrupting(server, asked=12)
-    with Teacher(options, tmp_path / "c", app=server) as teacher:
-        interrupt.start()
-        with pytest.raises(Interrupted, match="run the same command again"):
-            teacher.ask([request(n) for n in range(1000)], label="labelling")
-        interrupt.join()
-        done = teacher.usage.requests
-        assert 12 <= done < 1000
-        assert len(server.bodies) == len(committed(tmp_path / "c")) == done
-        assert "labelling: stopping; waiting for 4 answers under way" in capsys.readouterr().err
-        assert teacher.ask([request(n) for n in range(done // 2)])[0].status == "ok"
-
-
-def test_ctrl_c_again_goes_without_what_is_under_way(tmp_path: Path):
-    def script(body: Body, n: int) -> Say:
-        say = solve(body)
-        say.delay = 0.01 if n < 8 else 600.0
-        return say
-
-    server = ScriptedServer(script)
-    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-    interrupt = interrupting(server, asked=12, times=2)
-    with Teacher(options, tmp_path / "c", app=server) as teacher:
-        interrupt.start()
-        with pytest.raises(Interrupted, match="8 new answers are kept"):
-            teacher.ask([request(n) for n in range(100)])
-        interrupt.join()
-    assert len(committed(tmp_path / "c")) == 8
-
-
-def test_ctrl_c_ends_retries_and_pauses(tmp_path: Path):
-    def script(body: Body, n: int) -> Say:
-        return Say("busy", status=429, headers={"retry-after": "600"}) if n else Say("nonsense", delay=0.3)
-
-    server = ScriptedServer(script)
-    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-    interrupt = interrupting(server, asked=3)
-    with Teacher(options, tmp_path / "c", app=server) as teacher:
-        interrupt.start()
-        with pytest.raises(Interrupted, match="1 new answers are kept"):
-            teacher.ask([request(n) for n in range(100)])
-        interrupt.join()
-
-
-def test_ctrl_c_waits_for_no_second_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sending, "BACKOFF_S", 600.0)
-    server = ScriptedServer(lambda body, n: Say("down", status=500, delay=1.0))
-    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=2)
-    interrupt = interrupting(server, asked=2)
-    with Teacher(options, tmp_path / "c", app=server) as teacher:
-        interrupt.start()
-        with pytest.raises(Interrupted, match="0 new answers are kept"):
-            teacher.ask([request(n) for n in range(100)])
-        interrupt.join()
-    assert len(server.bodies) == 2
-
-
-def test_ctrl_c_twice_while_answers_wait_to_be_committed_keeps_them(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr(commits, "GATHER_S", 2.0)
-    server = ScriptedServer(lambda body, n: solve(body))
-    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-    interrupt = interrupting(server, asked=4, times=2)
-    with Teacher(options, tmp_path / "c", app=server) as teacher:
-        interrupt.start()
-        with pytest.raises(Interrupted, match="new answers are kept"):
-            teacher.ask([request(n) for n in range(50)])
-        interrupt.join()
-        assert 4 <= teacher.usage.requests == len(committed(tmp_path / "c"))
-        monkeypatch.setattr(commits, "GATHER_S", 0.004)
-        results = teacher.ask([request(n) for n in range(50)])  # no lease is left
-    assert [result.status for result in results] == ["ok"] * 50
-
-
-@pytest.mark.parametrize(("times", "kept"), [(1, 8), (2, 4)])
-def test_ctrl_c_in_a_notebook(times: int, kept: int, tmp_path: Path):
-    """Beside a running event loop; what is under way comes in a second and a half, after a second Ctrl-C."""
-
-    def script(body: Body, n: int) -> Say:
-        say = solve(body)
-        say.delay = 0.01 if n < 4 else 1.5
-        return say
-
-    server = ScriptedServer(script)
-    options = TeacherOptions(endpoint="http://s/v1", model="m", max_in_flight=4)
-    interrupt = interrupting(server, asked=8, times=times)
-    with Teacher(options, tmp_path / "c", app=server) as teacher:
-
-        async def cell() -> None:
-            interrupt.start()
-            teacher.ask([request(n) for n in range(100)])
-
-        loop = asyncio.new_event_loop()
-        with pytest.raises(Interrupted, match=f"{kept} new answers are kept"):
-            loop.run_until_complete(cell())
-        interrupt.join()
-        loop.close()
-        assert teacher.ask([request(n) for n in range(kept)])[0].status == "ok"
-    assert len(server.bodies) == 8
 
 
 def test_a_disk_that_fills_up_stops_with_one_line(tmp_path: Path):

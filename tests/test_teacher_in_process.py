@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from scripted_server import Say, ScriptedServer, solve
-from test_teacher_faults import question, request
+from solve_requests import answers, question, request
 
 from stat_train.errors import Unfinished, UserError
 from stat_train.teacher import in_process
@@ -68,10 +68,6 @@ def ask(folder: Path, rows, **more):
     options = TeacherOptions(**{"mode": "vllm", "model": "m", **more})
     with Teacher(options, folder / "c") as teacher:
         return teacher.ask(rows), teacher.usage
-
-
-def answers(results) -> list[str | None]:
-    return [result.answer.answers[0].answer if result.status == "ok" else None for result in results]
 
 
 def test_two_teachers_beside_each_other_load_one_model(vllm, tmp_path: Path):

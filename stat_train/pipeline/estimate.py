@@ -1,6 +1,6 @@
 """What a run would ask of the teacher and what that would cost, before anything is sent."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from operator import itemgetter
@@ -122,7 +122,7 @@ def print_estimate(rows: Sequence[StageEstimate], recipe: Recipe, console: "Cons
     from rich import box
     from rich.table import Table
 
-    teacher, model = recipe.teacher, recipe.teacher.model
+    model = recipe.teacher.model
     console.print(f"What {model} would be asked; repairs are not in it.")
     table = Table(box=box.SIMPLE)
     table.add_column("stage", no_wrap=True)
@@ -137,19 +137,30 @@ def print_estimate(rows: Sequence[StageEstimate], recipe: Recipe, console: "Cons
     console.print("Prompt tokens are a guess (four bytes each), answer tokens and USD the most there can be.")
     if usd is None:
         console.print(f"The price of {model} is unknown: add it to the price table (teacher.prices).")
-    with open_teacher(recipe) as asked:
-        tokens_spent, usd_spent = asked.spent
-    more, stops = (
-        "spent that is more than teacher.budget",
-        "the run may stop there, and goes on where it is raised",
-    )
-    if teacher.budget_usd is not None and usd is not None and usd_spent + usd > teacher.budget_usd:
-        console.print(f"With {usd_spent:,.2f} USD {more}_usd, {teacher.budget_usd:g}: {stops}.")
-    if teacher.budget_tokens is not None and tokens_spent + sum(sums[2:]) > teacher.budget_tokens:
-        console.print(f"With {tokens_spent:,} {more}_tokens, {teacher.budget_tokens:,}: {stops}.")
+    for line in _over_budget(recipe, sum(sums[2:]), usd):
+        console.print(line)
     for row in rows:
         if row.note:
             console.print(f"{row.stage}: {row.note}")
+
+
+def _over_budget(recipe: Recipe, tokens: int, usd: float | None) -> Iterator[str]:
+    """What is to be said where so many tokens and dollars more are beyond the budget."""
+    options = recipe.teacher
+    if options.budget_usd is None and options.budget_tokens is None:
+        return
+    with open_teacher(recipe) as teacher:
+        tokens_spent, usd_spent = teacher.spent
+    limits = [
+        ("usd", options.budget_usd, usd_spent, usd or 0.0, ",.2f"),
+        ("tokens", options.budget_tokens, tokens_spent, tokens, ","),
+    ]
+    for unit, budget, spent, more, shown in limits:
+        if budget is not None and spent + more > budget:
+            yield (
+                f"With {spent:{shown}} spent that is more than teacher.budget_{unit}, {budget:{shown}}: "
+                "the run may stop there, and goes on where it is raised."
+            )
 
 
 def _figures(row: StageEstimate) -> list[int]:

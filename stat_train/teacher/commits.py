@@ -43,31 +43,26 @@ class Commits:
     async def close(self) -> None:
         """Commits what is left and gives back all leases. It awaits nothing, so that no interrupt comes
         between; what is under way in the thread ends first."""
-        batch, self._batch = self._batch, []
-        tokens, usd = self._budget.unbooked()
-
-        def last() -> None:
-            try:
-                if batch or tokens or usd:
-                    self._cache.put(batch, self._run, tokens, usd)
-            finally:
-                self._cache.release()
-
-        try:
-            self._thread.submit(last).result()
-        finally:
-            self._thread.shutdown()
+        ends = [self._thread.submit(end) for end in (self._writing(), self._cache.release)]
+        self._thread.shutdown()
+        for end in ends:
+            end.result()
 
     async def _flush_soon(self) -> None:
         await asyncio.sleep(GATHER_S)
         self._flushing = None
-        await self._flush()
+        await asyncio.shield(self._in_thread(self._writing()))
 
-    async def _flush(self) -> None:
+    def _writing(self) -> Callable[[], None]:
+        """What commits, in the thread, all that was put and booked by now."""
         batch, self._batch = self._batch, []
         tokens, usd = self._budget.unbooked()
-        if batch or tokens or usd:
-            await asyncio.shield(self._in_thread(self._cache.put, batch, self._run, tokens, usd))
+
+        def write() -> None:
+            if batch or tokens or usd:
+                self._cache.put(batch, self._run, tokens, usd)
+
+        return write
 
     async def call(self, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs `function`, which may use the cache's database, in the cache's thread."""

@@ -10,7 +10,6 @@ from typing import Literal
 
 import orjson
 
-from stat_train.errors import Unreadable
 from stat_train.progress import Bar
 from stat_train.run.hashing import content_hash
 from stat_train.teacher.cache import Entry, request_key
@@ -26,14 +25,11 @@ from stat_train.teacher.request import (
 )
 from stat_train.teacher.schemas import Answer
 from stat_train.teacher.structured import InvalidAnswerError, json_schema, parse
+from stat_train.teacher.unread import Unread
 
 CHUNK = 256
 LEASE_POLL_S = 0.1
 EXCERPT = 200
-LEAST_UNREAD = 3
-"""Requests that end without a readable answer, where none has one, from which it is the teacher's fault."""
-LEAST_ASKED = 32
-"""Requests that are asked and end so, and none with a readable answer, before no more are sent."""
 REFUSALS = ("refusal", "content_filter")
 
 Status = Literal["ok", "quarantined", "owed"]
@@ -173,8 +169,7 @@ class Rows:
         self._again: deque[Row] = deque()  # invalid so far, the next attempt not yet looked up
         self._busy: list[Row] = []  # somebody else is asking
         self._finished = 0
-        self._unread = self._asked_unread = self._cut_off = 0  # of rows without a readable answer
-        self._last_unread: Row | None = None
+        self._unread = Unread(options)
         self.hopeless = ""
         self.interrupted = False
 
@@ -208,25 +203,15 @@ class Rows:
     @property
     def in_doubt(self) -> bool:
         """Whether all that was asked so far, and that is not little, came to nothing that can be read."""
-        enough = max(LEAST_ASKED, self.options.max_in_flight)
-        return not self._tally.read and self._asked_unread >= enough
+        return not self._tally.read and self._unread.asked_in_vain
 
     def require_readable(self, at_end: bool = False) -> None:
-        """Unreadable where the answers are in doubt; `at_end`, where no row at all has a readable one, and
-        none was only cut off.
+        """Unreadable where the answers are in doubt, or, `at_end`, where there are none but unreadable ones.
 
-        To be called with nothing under way. What was recorded counts at the end alone, so that a run that is
-        given again always gets further.
+        To be called with nothing under way.
         """
-        last, none = self._last_unread, self._unread >= LEAST_UNREAD and not self._cut_off
-        if self._tally.read or not last or not (self.in_doubt or (at_end and none)):
-            return
-        cut_off = last.unread is not None and last.unread.finish_reason == "length"
-        mend = "raise teacher.max_tokens" if cut_off else "name a teacher.model that answers in JSON"
-        raise Unreadable(
-            f"teacher {self.options.model!r}: no answer to the first {self._unread:,} requests can be "
-            f"read; {mend}. The last one: {last.reason}"
-        )
+        if self.in_doubt or (at_end and not self._tally.read and self._unread.all_in_vain):
+            raise self._unread.error()
 
     async def answer(self, replies: Sequence[tuple[Row, Reply]]) -> None:
         """Replies to rows that were ready: counted, committed, then judged."""
@@ -353,9 +338,6 @@ class Rows:
         usage = RowUsage(row.prompt_tokens, row.completion_tokens, row.asked)
         answer = None if status == "owed" else row.answer
         if row.unread is not None and status == "quarantined":
-            self._unread += 1
-            self._asked_unread += row.asked > 0
-            self._cut_off += row.unread.finish_reason == "length"
-            self._last_unread = row
+            self._unread.add(row.unread, row.reason, row.asked > 0)
         self._results[row.index] = TeacherResult(answer, status, reason, usage, refused)
         self._finished += 1
