@@ -9,7 +9,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
 from stat_train.run import Stage
-from studies.study import again, beyond, cells, claims, primary, why
+from studies.study import again, beyond, cells, claims, mix, primary, why
 from studies.study.__main__ import main
 from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
@@ -63,9 +63,12 @@ def test_a_finished_arm_leaves_a_digit_for_each_question_and_the_rate_it_was_tra
     assert rows["random", "test"]["seen"] == 12  # its warm-up is as large here, and so the same sample
     assert rows["stat-sel", "test"]["seen"] < 12
     assert {row["arm"] for row in read_rows(folder / "rows", "diagnosis")} == {"oracle", "stat-sel"}
-    questions = {row["split"]: row["skills"] for row in read_rows(folder / "rows", "questions")}
-    assert {split: len(skills) for split, skills in questions.items()} == {"test": 34, "ood": 17}
-    assert all(questions["test"])
+    questions = {row["split"]: row for row in read_rows(folder / "rows", "questions")}
+    for own in ("skills", "kinds"):
+        assert {split: len(row[own]) for split, row in questions.items()} == {"test": 34, "ood": 17}
+        assert all(questions["test"][own])
+    assert sum(questions["test"]["pool"].values()) == 150
+    assert set(questions["test"]["pool"]) <= set(questions["test"]["kinds"])
 
 
 def test_an_exact_teacher_names_the_true_skills_and_a_faulty_one_does_not(tried) -> None:
@@ -435,3 +438,29 @@ def test_a_cell_of_the_primary_claim_ends_beside_what_was_to_be_expected(
     said = outcome(Place(tmp_path, tmp_path), FROZEN, SEEDS[0], "stat-sel")
     assert "stat-sel test 75.0%\nseed 100: stat-sel minus random +25.0 points on test; the 5" in said
     assert said.endswith("one more is expected from −1.9 to +13.8 (95%)")
+
+
+def test_the_pools_own_mix_shows_what_an_even_test_hides(tmp_path: Path) -> None:
+    """Three kinds of 20 questions: STAT-Sel takes the two rare ones, Random keeps the common one."""
+    made = {"start": "0" * 60, "random": "1" * 20 + "0" * 40, "stat-sel": "0" * 20 + "1" * 40}
+    rows = [scored(arm, seed, its) for arm, its in made.items() for seed in SEEDS[:2]]
+    add_rows(tmp_path, "primary", rows, CELL)
+    evidence = Evidence(tmp_path)
+    assert mix.mix(evidence) == "Not run yet."
+    assert "commonest" not in primary.headline(evidence)
+    kinds = ["often"] * 20 + ["rare"] * 20 + ["seldom"] * 20
+    pool = {"often": 80, "seldom": 15, "rare": 5}
+    questions = [
+        {"seed": seed, "split": "test", "skills": [], "kinds": kinds, "pool": pool} for seed in SEEDS[:2]
+    ]
+    add_rows(tmp_path, "questions", questions, ("seed", "split"))
+    add_rows(tmp_path, "arms", [kept("hard", SEEDS[0], "1" * 40 + "0" * 20)], CELL)
+    told = mix.mix(evidence)
+    assert "| commonest third (80% of it) | 0.0% | 100.0% | 0.0% | −100.0 | [−100.0, −100.0] |" in told
+    assert "| rarest third (5% of it) | 0.0% | 0.0% | 100.0% | +100.0 |" in told
+    assert "| as the pool | 0.0% | 80.0% | 20.0% | −60.0 | [−60.0, −60.0] |" in told
+    assert told.endswith("| hard | 1 | 100.0% | 0.0% | 100.0% | 85.0% |")
+    said = primary.headline(evidence)
+    assert said.startswith("**Interim: STAT-Sel beats Random: +33.3 points")
+    assert "(80% of it) STAT-Sel minus Random is −100.0 [" in said
+    assert "weighted as the pool is −60.0 [−60.0, −60.0]" in said

@@ -1,5 +1,6 @@
 """What a cell leaves besides its scores: the profile beside the truth, skills, rewards, prompts."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from stat_train.data.jsonl import read_jsonl
@@ -54,6 +55,15 @@ def _truth(stages: Mapping[str, Stage]) -> dict[str, set[str]]:
 def skills_of(stages: Mapping[str, Stage], split: str) -> list[list[str]]:
     """The skills that each question of a split needs, in its order."""
     return [list(example.skills) for example in read_examples(stages["label"].file(f"{split}.jsonl"))]
+
+
+def mix_of(stages: Mapping[str, Stage], split: str) -> Row:
+    """The kind of problem of each question of a split, and how many questions of each kind the pool has."""
+    kinds = {
+        its: [example.meta["type"] for example in read_examples(stages["data"].file(f"{its}.jsonl"))]
+        for its in (split, "pool")
+    }
+    return {"kinds": kinds[split], "pool": dict(Counter(kinds["pool"]).most_common())}
 
 
 def rewards_of(stages: Mapping[str, Stage], arm: str) -> list[list[float]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
-from studies.study import again, beyond, claims, pictures, primary, why
+from studies.study import again, beyond, claims, mix, pictures, primary, why
 from studies.study.evidence import Evidence
 
 BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
@@ -15,6 +15,7 @@ BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
     "primary": primary.primary,
     "rerun": again.rerun,
     "arms": claims.arms,
+    "mix": mix.mix,
     "secondary": claims.secondary,
     "rates": claims.rates,
     "diagnosis": why.diagnosis,

@@ -3,6 +3,7 @@
 from stat_train.report.wording import p_value, points
 from studies.study.again import replicates
 from studies.study.evidence import Difference, Evidence, difference, t_interval
+from studies.study.mix import sentence
 from studies.study.plan import HALF_WIDTH, PRIMARY, SEEDS, TARGET, place_of
 from studies.study.words import NOT_RUN, interval, seed_by_seed, seeds_of
 
@@ -25,7 +26,7 @@ def headline(evidence: Evidence) -> str:
         f"**{said}: {points(found.difference)} points on test, 95% {points(low)} to {points(high)}** "
         f"({seeds_of(found)}). {_target(found)}; the half-width, {100 * half:.1f}, is "
         f"{'within' if half <= HALF_WIDTH else 'wider than'} the {100 * HALF_WIDTH:.0f} fixed before."
-        f"{_diagnosis(evidence)}"
+        f"{sentence(evidence)}{_diagnosis(evidence)}"
     )
 
 

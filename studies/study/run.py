@@ -10,7 +10,7 @@ from stat_train.recipe import GRPO_SUFFIX, START, Recipe
 from stat_train.report.wording import points
 from studies.study.cells import Place, fingerprint, recipe_of, run_cell, seconds_of, started, warm_up
 from studies.study.evidence import Evidence, difference, t_interval
-from studies.study.facts import profile_row, prompt_rows, rewards_of, skills_of
+from studies.study.facts import mix_of, profile_row, prompt_rows, rewards_of, skills_of
 from studies.study.plan import FOLDER, FROZEN, PRIMARY, PROMPTS, Setting
 from studies.study.rows import CELL, Row, add_rows, read_rows
 
@@ -86,7 +86,8 @@ def _run(place: Place, setting: Setting, seed: int, arm: str) -> None:
         add_rows(place.folder, "profiles", [cell | profile_row(stages)], CELL[:3])
     if setting == FROZEN and arm == START:
         questions = [
-            {"seed": seed, "split": split, "skills": skills_of(stages, split)} for split in setting.splits
+            {"seed": seed, "split": split, "skills": skills_of(stages, split), **mix_of(stages, split)}
+            for split in setting.splits
         ]
         add_rows(place.folder, "questions", questions, ("seed", "split"))
     if arm.endswith(GRPO_SUFFIX):
