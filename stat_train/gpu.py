@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from stat_train.errors import UserError, first_line
+from stat_train.errors import UserError, first_line, one_line
 
 
 def load_llm(setting: str, model: str, **options: Any) -> Any:
@@ -21,11 +21,13 @@ def load_llm(setting: str, model: str, **options: Any) -> Any:
     try:
         from vllm import LLM
     except ImportError as error:
-        raise UserError(f"{setting}: vllm is not installed; pip install 'stat-train[vllm]'") from error
+        raise UserError(
+            f"{setting}: vllm cannot be imported ({first_line(error)}); pip install 'stat-train[vllm]'"
+        ) from error
     try:
         return LLM(model=model, generation_config="vllm", trust_remote_code=False, **options)
     except Exception as error:
-        raise UserError(f"{setting}: vLLM cannot load {model!r} ({first_line(error)})") from error
+        raise UserError(f"{setting}: vLLM cannot load {model!r} ({one_line(error)})") from error
 
 
 def prepare_vllm() -> None:

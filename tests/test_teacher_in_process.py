@@ -1,7 +1,7 @@
 """mode: vllm, against a small fake of vllm 0.31's LLM.chat (vLLM itself is too large for the tests)."""
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -112,6 +112,23 @@ def test_invalid_answers_are_repaired_and_cut_off_ones_known(vllm, tmp_path: Pat
     assert answers(results) == ["0", "1", None, "3"]
     assert "cut off at 4096" in results[2].reason
     assert vllm.chats == [4, 2]
+
+
+def test_answers_that_the_engine_drops_are_not_kept_and_asked_again(vllm, tmp_path: Path):
+    """vLLM's engine hears Ctrl-C too, and ends what is under way with half an answer."""
+
+    def script(body, number) -> Say:
+        whole = solve(body, number)
+        return replace(whole, finish_reason="abort") if number == 1 else whole
+
+    vllm.script = script
+    with pytest.raises(UserError, match="its engine dropped 1 answers under way; run again"):
+        ask(tmp_path, list(map(request, range(3))))
+    vllm.script = solve
+    results, _ = ask(tmp_path, list(map(request, range(3))))
+    assert answers(results) == ["0", "1", "2"]
+    assert vllm.chats == [3, 1]
+    assert vllm.loads[0]["shutdown_timeout"] > 0
 
 
 def test_a_prompt_that_is_too_long_spoils_only_its_own_row(vllm, tmp_path: Path):

@@ -258,6 +258,8 @@ def test_what_is_refused_before_the_start(tiny: Path, tmp_path: Path) -> None:
         GRPOOptions(dtype="bfloat16")
     with pytest.raises(ValidationError, match="vllm_url belong together"):
         GRPOOptions(engine="vllm_server")
+    with pytest.raises(ValidationError, match="spoils bfloat16"):
+        GRPOOptions(method="lora", dtype="bfloat16", engine="vllm_colocate")
     with pytest.raises(ValidationError):
         GRPOOptions(method="lora", lora={"dropout": 0.1})
 
@@ -269,8 +271,19 @@ def test_a_vllm_server_that_is_away_is_one_line() -> None:
     said = r"^grpo.vllm_url http://localhost:8000: no server; start `trl vllm"
     with pytest.raises(UserError, match=said), module._reachable(served):
         raise requests.ConnectionError("no server")
+    for not_trls in (RuntimeError("no server"), Exception("no server")):
+        with pytest.raises(UserError, match=said), module._reachable(served):
+            raise not_trls
+    with pytest.raises(KeyError), module._reachable(served):
+        raise KeyError("ours")
     with pytest.raises(requests.ConnectionError), module._reachable(GRPOOptions()):
         raise requests.ConnectionError("another's")
+
+
+def test_the_servers_url_may_end_as_all_others_do() -> None:
+    """TRL would ask .../v1/health for ever."""
+    for written in ("http://gpu:8000/v1", "http://gpu:8000/v1/", "http://gpu:8000/"):
+        assert GRPOOptions(engine="vllm_server", vllm_url=written).vllm_url == "http://gpu:8000"
 
 
 def test_a_batch_is_seeded_by_its_number_and_leaves_no_name_in_the_environment(

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from stat_train.errors import UserError
+from stat_train.errors import UserError, one_line
 from stat_train.gpu import give_back, load_llm
 from stat_train.teacher.budget import Budget, Reservation
 from stat_train.teacher.dialect import Dialect
@@ -16,6 +16,10 @@ from stat_train.teacher.structured import json_schema
 
 CHUNK = 1024
 """Rows that are generated, then committed, together; vLLM schedules its own batches inside."""
+DROPPED = ("abort", "error")
+"""How vLLM ends an answer that it did not finish: its engine hears Ctrl-C too."""
+DRAIN_S = 3600
+"""How long the engine may finish what is under way at Ctrl-C; by default it drops it."""
 
 
 class Engine:
@@ -32,8 +36,8 @@ class Engine:
             self._llm = None
             give_back()
 
-    def replies(self, rows: Sequence[Row]) -> list[Reply | TransportError]:
-        """One a row, in order.
+    def replies(self, rows: Sequence[Row]) -> list[Reply | TransportError | None]:
+        """One a row, in order; none where the engine dropped the answer.
 
         A prompt that vLLM refuses (too long) is a TransportError. UserError where vLLM is not
         installed, cannot load the model, or fails.
@@ -44,14 +48,13 @@ class Engine:
             if len(rows) > 1:  # vLLM refuses the whole call for one bad prompt
                 half = len(rows) // 2
                 return [*self.replies(rows[:half]), *self.replies(rows[half:])]
-            reason = " ".join(str(error).split())[:300]
-            return [TransportError("refused", f"vLLM refuses the prompt ({reason})")]
+            return [TransportError("refused", f"vLLM refuses the prompt ({one_line(error)})")]
 
     def prompt_bound(self, row: Row) -> int:
         """The most tokens that the row's prompt may have."""
         return len(self._dialect.body(row.request, row.messages, self._options)) + UNCOUNTED_TOKENS
 
-    def _chat(self, rows: Sequence[Row]) -> list[Reply | TransportError]:
+    def _chat(self, rows: Sequence[Row]) -> list[Reply | TransportError | None]:
         llm = self._load()
         conversations = [list(self._dialect.messages(row.request, row.messages)) for row in rows]
         try:
@@ -59,8 +62,7 @@ class Engine:
         except _refusals():
             raise
         except Exception as error:
-            reason = " ".join(str(error).split())[:300]
-            raise UserError(f"teacher.mode vllm: {type(error).__name__}: {reason}") from error
+            raise UserError(f"teacher.mode vllm: {type(error).__name__}: {one_line(error)}") from error
         return [_reply(output) for output in outputs]
 
     def _sampling(self, row: Row) -> Any:
@@ -77,7 +79,7 @@ class Engine:
 
     def _load(self) -> Any:
         if self._llm is None:
-            options = self._options.vllm.model_dump()
+            options = self._options.vllm.model_dump() | {"shutdown_timeout": DRAIN_S}
             self._llm = load_llm("teacher.mode vllm", self._options.model, **options)
         return self._llm
 
@@ -108,10 +110,14 @@ async def ask_in_process(rows: Rows, engine: Engine, budget: Budget) -> None:
                 if refused >= LEAST_REFUSED and not rows.proven:
                     raise UserError(f"teacher.mode vllm: {outcome.reason}")
                 await rows.refused(row, outcome.reason)
+        if dropped := outcomes.count(None):
+            raise UserError(f"teacher.mode vllm: its engine dropped {dropped} answers under way; run again")
 
 
-def _reply(output: Any) -> Reply:
+def _reply(output: Any) -> Reply | None:
     made = output.outputs[0]
+    if made.finish_reason in DROPPED:
+        return None
     return Reply(
         content=made.text,
         finish_reason=made.finish_reason or "stop",

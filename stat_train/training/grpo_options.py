@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stat_train.options import Options
 from stat_train.precision import training_in_keys, trains_in_bf16
@@ -66,7 +66,8 @@ class GRPOOptions(Options):
     lora: PolicyLoraOptions = PolicyLoraOptions()
     bf16: bool | None = Field(None, description="autocast; none: as this machine is faster")
     dtype: Literal["float32", "bfloat16"] = Field(
-        "float32", description="of the weights while training; bfloat16 suits the frozen ones of lora"
+        "float32",
+        description="of the weights while training; bfloat16: frozen ones of lora, with engine transformers",
     )
     save_dtype: Literal["float32", "bfloat16"] = Field(
         "bfloat16", description="of the weights as they are written, and answer"
@@ -109,6 +110,12 @@ class GRPOOptions(Options):
         said = self.model_dump(mode="json", include=set(GRPOOptions.model_fields) - ELSEWHERE)
         return said | {"bf16": training_in_keys(self.bf16)}
 
+    @field_validator("vllm_url")
+    @classmethod
+    def _without_version(cls, url: str | None) -> str | None:
+        """TRL asks for its own paths, beside /v1, and waits for ever where they are not."""
+        return url and url.rstrip("/").removesuffix("/v1").rstrip("/")
+
     @model_validator(mode="after")
     def _agree(self) -> "GRPOOptions":
         if self.answers % self.updates or (self.answers // self.updates) % self.at_once:
@@ -120,6 +127,11 @@ class GRPOOptions(Options):
             raise ValueError(
                 "full training in bfloat16 does not move at GRPO's learning rates; set dtype float32 or "
                 "method lora"
+            )
+        if self.method == "lora" and self.dtype == "bfloat16" and self.engine != "transformers":
+            raise ValueError(
+                "a vllm engine is given merged weights, and to unmerge them batch by batch spoils "
+                "bfloat16 ones; set dtype float32, or engine transformers"
             )
         if (self.engine == "vllm_server") != (self.vllm_url is not None):
             raise ValueError("engine vllm_server and vllm_url belong together: give both or neither")

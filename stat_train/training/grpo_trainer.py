@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from stat_train.data.atomic import atomic_file
 from stat_train.data.example import Example
-from stat_train.errors import UserError, first_line
+from stat_train.errors import UserError, one_line
 from stat_train.gpu import own_environment, prepare_vllm
 from stat_train.progress import Bar, progress
 from stat_train.student.adapter import merge_adapter
@@ -207,14 +207,15 @@ def _vllm(options: GRPOOptions, gpu: bool, stops: Sequence[int]) -> dict[str, An
 
 @contextmanager
 def _reachable(options: GRPOOptions) -> Iterator[None]:
-    """Turns the silence of a vLLM server into one line."""
+    """Turns the silence of a vLLM server, or of one that is not TRL's, into one line."""
     try:
         yield
-    except OSError as error:  # what requests raises is one
-        if options.engine != "vllm_server":
+    except Exception as error:
+        from_trl = isinstance(error, OSError | RuntimeError) or type(error) is Exception
+        if options.engine != "vllm_server" or not from_trl:
             raise
         raise UserError(
-            f"grpo.vllm_url {options.vllm_url}: {first_line(error)}; start `trl vllm-serve --model FOLDER` "
+            f"grpo.vllm_url {options.vllm_url}: {one_line(error)}; start `trl vllm-serve --model FOLDER` "
             "there"
         ) from error
 

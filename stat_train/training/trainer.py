@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stat_train.data.atomic import atomic_file
-from stat_train.errors import UserError, first_line
+from stat_train.errors import UserError, one_line
 from stat_train.progress import Bar, progress
 from stat_train.student.adapter import copy_adapter, merge_adapter
 from stat_train.student.loading import load_model, load_tokenizer, save_model
@@ -90,7 +90,7 @@ def buildable(section: str) -> Iterator[None]:
         yield
     except (ValueError, ImportError) as error:
         raise UserError(
-            f"{section}: {first_line(error)}; change the option, or install what it needs"
+            f"{section}: {one_line(error)}; change the option, or install what it needs"
         ) from error
 
 

@@ -38,6 +38,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--set", nargs="+", default=[], metavar="key=value", help="override every recipe")
     given = parser.parse_args(arguments)
     os.environ["OMP_NUM_THREADS"] = str(given.threads)
+    os.environ["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"  # as nvidia-smi numbers them
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if given.device == "cpu" else given.device
     try:
         if given.what == "tables":
