@@ -1,6 +1,8 @@
 """Training sets: what is drawn, how often, and from where."""
 
+import hashlib
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -223,6 +225,21 @@ def test_unique_takes_a_fresh_question_of_less_overlap_before_it_repeats_one() -
         for unique in (True, False)
     }
     assert drawn == {True: ["both0", "ratio0"], False: ["both0", "both0"]}
+
+
+def test_a_later_round_repeats_none_of_the_first_while_fresh_questions_are_left() -> None:
+    labels = [("add",), ("add", "ratio"), ("ratio", "divide")]
+    pool = [its for n in range(150) for skills in labels for its in rows(f"{n}-{len(skills)}", 1, *skills)]
+    pool = [replace(example, id=f"p{n}") for n, example in enumerate(pool)]
+    questions = [Example(f"v{n}", "?", skills=("add", "ratio")) for n in range(50)]
+    missing = {question.id: ["add", "ratio"] for question in questions}
+    first = stat_sel(missing, questions, pool, StatSelOptions(), size=100)
+    digest = hashlib.sha256("\n".join(map(repr, first.rows)).encode()).hexdigest()
+    assert digest[:16] == "8856c0b56bdb0dee"  # what a first round draws stays as it was
+    before = Counter(sources(first))
+    second = stat_sel(missing, questions, pool, StatSelOptions(), size=100, drawn_before=before)
+    assert set(sources(first)).isdisjoint(sources(second))
+    assert len(second) == 100 == second.counts()["unique"]
 
 
 def test_a_profile_of_another_split_is_named() -> None:

@@ -41,7 +41,8 @@ def stat_sel(
     Skill-Map[skill] in the order of how alike their labels are to the difficult question's and the skill
     (Jaccard: those they share over those that either has), at random among equals. With `unique`, the
     questions drawn least often come first: a fresh one that is less alike is taken before a repeated one.
-    `drawn_before`: how often earlier rounds drew a pool question, by id. `method` is what the lineage names.
+    `drawn_before`: how often earlier rounds drew a pool question, by id; with `unique` such a question counts
+    as repeated, in the draws and where they are thinned. `method` is what the lineage names.
 
     A skill with fewer than k questions is filled from its neighbours: its family by `parents` (the skills
     under the same parent, that parent, the skills under it), then those that most often stand beside it in
@@ -78,7 +79,8 @@ def stat_sel(
         drawn += more
         found.update(map(_skill_of, more))
     notes = [*source.notes(), *_shortage(times, first, places, options.k)]
-    return training_set(method, _thin(drawn, places), notes)
+    used = drawn_before or {} if options.unique else {}
+    return training_set(method, _thin(drawn, places, used), notes)
 
 
 class Source:
@@ -167,9 +169,10 @@ def _shortage(
     ]
 
 
-def _thin(drawn: Sequence[Draw], places: Mapping[Skill, int]) -> list[Draw]:
-    """As many of the draws as each skill has `places`; repeats and later draws of a pair go first."""
-    seen: Counter[str] = Counter()
+def _thin(drawn: Sequence[Draw], places: Mapping[Skill, int], used: Mapping[str, int]) -> list[Draw]:
+    """As many of the draws as each skill has `places`; repeats, also of what earlier rounds `used`, and later
+    draws of a pair go first."""
+    seen = Counter(used)
     by_skill: dict[Skill, list[tuple[int, int, int]]] = defaultdict(list)
     for place, draw in enumerate(drawn):
         id_ = draw[0].id

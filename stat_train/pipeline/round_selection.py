@@ -38,6 +38,7 @@ def round_select_step(step: Step, rounds: RoundsOptions, number: int) -> Step:
             **dict.fromkeys(earlier, ("rows.jsonl",)),
         },
         options={**step.options, "replay": rounds.replay, "train_from": rounds.train_from},
+        version=step.version + (1 if rounds.arm == "stat-sel" else 0),
         called={**step.called, **profiles},
     )
 
