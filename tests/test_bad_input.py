@@ -1,6 +1,7 @@
 """What users get wrong: each is one clear line that names the place and the mend, and a non-zero exit."""
 
 import errno
+import json
 import os
 import shutil
 import sys
@@ -14,8 +15,12 @@ from stat_train.assets import asset
 from stat_train.cli import main
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
+from stat_train.pipeline import run_recipe
 from stat_train.pipeline.data import generate_splits
+from stat_train.pipeline.pool_check import check_pool
+from stat_train.pipeline.steps import steps_up_to
 from stat_train.recipe import TutorOptions
+from stat_train.recipe_file import read_recipe
 from stat_train.teacher.prompts import Prompts
 
 Say = Callable[..., tuple[int, str]]
@@ -176,6 +181,60 @@ def test_questions_outside_the_tutors_domain(here: Path, fails: Say) -> None:
     assert code == 2
     assert "the teacher at tutor answers: 400" in line
     assert "no question of the tutor's domain" in line
+
+
+BARE = '{"id": "bare", "question": "Ann has 3 books and buys 4 more. How many?", "answer": "7"}\n'
+
+
+def test_a_pool_row_without_a_solution_is_told_before_the_teacher_is_asked(here: Path, fails: Say) -> None:
+    append(here / "pool.jsonl", BARE)
+    code, line = fails("run", "recipe.yaml", "arms=[stat-syn,random]")
+    assert code == 2
+    assert "pool.jsonl): 1 of 13 rows have no solution to train on, the first 'bare' ('Ann has 3" in line
+    assert "random may draw any" in line
+    assert "`data.columns.solution`" in line
+    assert not list(here.glob("runs/mine/label-*"))
+    code, again = fails("select", "recipe.yaml", "arms=[stat-syn,augment]")
+    assert again == line.replace("random may", "augment may")
+
+
+@pytest.mark.parametrize(
+    ("up_to", "arms"), [("label", "[random, stat-sel]"), ("data", "[augment]"), ("taxonomy", "[]")]
+)
+def test_a_pool_row_without_a_solution_is_no_fault_where_nothing_is_drawn(
+    here: Path, up_to: str, arms: str
+) -> None:
+    append(here / "pool.jsonl", BARE)
+    run_recipe(read_recipe(here / "recipe.yaml", [f"arms={arms}"]), up_to)
+
+
+def test_new_questions_alone_need_no_solution_in_the_pool(here: Path) -> None:
+    append(here / "pool.jsonl", BARE)
+    recipe = read_recipe(here / "recipe.yaml", ["arms=[llm2llm,stat-syn]"])
+    steps = steps_up_to(recipe, None)
+    check_pool(recipe, steps, run_recipe(recipe, "data")["data"])
+
+
+def test_a_set_that_was_drawn_without_the_bare_row_stays_finished(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(here / "pool.jsonl", BARE)
+    recipe = read_recipe(here / "recipe.yaml", ["arms=[random]", "selection.size=1"])
+    with monkeypatch.context() as patch:
+        patch.setattr("stat_train.pipeline.runner.check_pool", lambda *_: None)
+        run_recipe(recipe, "select")
+    run_recipe(recipe, "select")
+    with pytest.raises(UserError, match="no solution to train on"):
+        run_recipe(read_recipe(here / "recipe.yaml", ["arms=[random]", "selection.size=2"]), "select")
+
+
+def test_levels_that_the_pool_lacks_are_told_before_the_teacher_is_asked(here: Path, fails: Say) -> None:
+    rows = [json.loads(line) for line in (here / "pool.jsonl").read_text().splitlines()]
+    (here / "pool.jsonl").write_text("".join(json.dumps({**row, "level": "easy"}) + "\n" for row in rows))
+    code, line = fails("run", "recipe.yaml", "arms=[hard]")
+    assert code == 2
+    assert line.startswith("no question of the pool has level 4 or 5 (there are: easy)")
+    assert not list(here.glob("runs/mine/label-*"))
 
 
 def test_a_column_that_is_not_there(here: Path, fails: Say) -> None:

@@ -100,6 +100,17 @@ def hard_levels(pool: Sequence[Example], size: int, levels: Sequence[str], *, se
     """
     import numpy as np
 
+    places = places_of_levels(pool, levels)
+    rows = Drawer(len(pool), [seed, 4]).draw(np.array(places), size)
+    repeats = size > len(places)
+    notes = [f"the pool has {len(places):,} hard questions for {size:,} pairs, so questions repeat"]
+    return training_set(
+        "hard", [(pool[row], {"group": pool[row].level}) for row in rows], notes if repeats else []
+    )
+
+
+def places_of_levels(pool: Sequence[Example], levels: Sequence[str]) -> list[int]:
+    """The places of the questions that `hard_levels` draws from, and its UserError where there are none."""
     wanted = {*levels, *(f"Level {level}" for level in levels)}
     places = [place for place, example in enumerate(pool) if example.level in wanted]
     if not places:
@@ -108,12 +119,7 @@ def hard_levels(pool: Sequence[Example], size: int, levels: Sequence[str], *, se
             f"no question of the pool has level {' or '.join(levels)} (there are: {there or 'none'}); "
             "change `selection.hard.levels`"
         )
-    rows = Drawer(len(pool), [seed, 4]).draw(np.array(places), size)
-    repeats = size > len(places)
-    notes = [f"the pool has {len(places):,} hard questions for {size:,} pairs, so questions repeat"]
-    return training_set(
-        "hard", [(pool[row], {"group": pool[row].level}) for row in rows], notes if repeats else []
-    )
+    return places
 
 
 def _group(example: Example, group: str, split: str) -> str:

@@ -1,6 +1,6 @@
 """What each arm draws from the pool."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stat_train.data.example import Example
@@ -80,7 +80,7 @@ def draws_of(arm: Method, work: Work, drawn_before: Mapping[str, int] | None = N
         vectors = read_vectors(work.file("embed", "validation.npy"))[places]
         pool_vectors = read_vectors(work.file("embed", "pool.npy"))
         return lambda size: embed_sel(failed, vectors, pool, pool_vectors, size, seed=seed)
-    if options.hard.group is None and _has_levels(pool):
+    if hard_by_levels(work.recipe, pool):
         return lambda size: hard_levels(pool, size, options.hard.levels, seed=seed)
     return lambda size: hard(failed, pool, size, group=options.hard.group or "skills", seed=seed)
 
@@ -91,5 +91,6 @@ def difficult_places(work: Work) -> list[int]:
     return [place for place, row in enumerate(rows) if row.difficult]
 
 
-def _has_levels(pool: list[Example]) -> bool:
-    return any(example.level is not None for example in pool)
+def hard_by_levels(recipe: Recipe, pool: Sequence[Example]) -> bool:
+    """Whether the arm hard goes by the levels of the pool, and not by what failed."""
+    return recipe.selection.hard.group is None and any(example.level is not None for example in pool)

@@ -13,6 +13,7 @@ from stat_train.pipeline.answers import GRADED, RESPONSES
 from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
 from stat_train.pipeline.opening import JUDGE
+from stat_train.pipeline.pool_check import check_pool
 from stat_train.pipeline.prompt_examples import check_templates
 from stat_train.pipeline.reporting import SHOWN
 from stat_train.pipeline.step import Step, Work
@@ -52,6 +53,8 @@ def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
             else:
                 _do(step, stage, recipe, done)
             done[step.title] = stage
+            if step.title == "data":
+                check_pool(recipe, steps, stage)
         for title, names in PUBLISHED.items():
             if title in done:
                 _publish(done[title], names, run.folder)
