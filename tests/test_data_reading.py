@@ -198,6 +198,27 @@ def test_a_folder_is_read_as_it_is_and_not_from_a_cache(tmp_path: Path, monkeypa
         assert [e.question for e in read_examples(f"{folder}:main@test")] == [question]
 
 
+def test_what_save_to_disk_has_written_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    one = datasets.Dataset.from_list(
+        [{"question": "one?", "answer": "1"}, {"question": "two?", "answer": "2"}]
+    )
+    one.with_format("numpy").save_to_disk(tmp_path / "one")
+    datasets.DatasetDict({"train": one, "test": one.select([1])}).save_to_disk(tmp_path / "both")
+    for source in ("one", "one@train", "one:*", "both@train"):
+        assert [(e.question, e.answer) for e in read_examples(tmp_path / source)] == [
+            ("one?", "1"),
+            ("two?", "2"),
+        ]
+    assert len(read_examples(f"{tmp_path / 'one'}[0:1]")) == 1
+    assert [e.question for e in read_examples(tmp_path / "both@test")] == ["two?"]
+    with pytest.raises(UserError, match="no split 'test'; splits there: train"):
+        read_examples(tmp_path / "one@test")
+    with pytest.raises(UserError, match="has no configs; leave out :main"):
+        read_examples(tmp_path / "one:main")
+
+
 def test_parts_of_a_hub_data_set_share_no_question(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     datasets = pytest.importorskip("datasets", reason="needs the extra 'train'")
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")

@@ -22,6 +22,8 @@ HUB_SOURCE = re.compile(
     r"(?:\[(?P<first>\d+)?:(?P<end>\d+)?\])?"
 )
 ALL = "*"
+SAVED = "state.json"
+"""In a folder that `Dataset.save_to_disk` has written."""
 SUFFIXES = (".jsonl", ".ndjson", ".parquet", ".csv")
 
 
@@ -31,7 +33,8 @@ def read_examples(
     """All rows of a data set, in order.
 
     `source` is a .jsonl, .parquet or .csv file, or `name[:config][@split]`, where `name` is a
-    data set on the Hugging Face hub or a folder in the hub's layout, and the config `*` is all of them.
+    data set on the Hugging Face hub, a folder in the hub's layout or one of `save_to_disk`, and the config
+    `*` is all of them.
     A part `[first:end]` behind it is of an even mixture, in an order fixed by the questions' text: parts
     that do not overlap share no question. `split_name` is what the recipe calls these rows; it stands in the
     messages. Raises UserError, naming the file, the row (from 1; for JSONL the line), the field and the
@@ -184,6 +187,8 @@ def _load_from_hub(
     path = str(folder) if folder.is_dir() else name
     try:
         with _cache_of(folder) as cache:
+            if (folder / SAVED).is_file():
+                return _chosen(_saved(source, path, config), source, name, split)
             configs = datasets.get_dataset_config_names(path) if config == ALL else [config]
             loaded = (datasets.load_dataset(path, one, cache_dir=cache) for one in configs)
             return [row for splits in loaded for row in _chosen(splits, source, name, split)]
@@ -193,6 +198,16 @@ def _load_from_hub(
         raise UserError(
             f"{source}: cannot be loaded: {first_line(error)}; check name[:config][@split]"
         ) from error
+
+
+def _saved(source: str, path: str, config: str | None) -> Mapping[str, Iterable[Mapping[str, Any]]]:
+    """The one split, named as it was or "train", of a folder that `Dataset.save_to_disk` has written."""
+    import datasets
+
+    if config not in (None, ALL):
+        raise UserError(f"{source}: a data set of save_to_disk has no configs; leave out :{config}")
+    saved = datasets.load_from_disk(path).with_format(None)
+    return {str(saved.split or "train"): list(saved)}
 
 
 @contextmanager
