@@ -114,10 +114,10 @@ def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recip
     for key in MUST_EXIST:
         value = _at(recipe, key)
         if value is not None and str(value) != DISCOVER and not Path(value).exists():
-            where = "command line" if key in overridden else path
-            raise UserError(
-                f"{where}: {key}: no such file or folder: {value}; paths in a recipe start from its folder"
-            )
+            here = any(key == its or key.startswith(f"{its}.") for its in overridden)
+            start = "there start from the current folder" if here else "in a recipe start from its folder"
+            where = "command line" if here else path
+            raise UserError(f"{where}: {key}: no such file or folder: {value}; paths {start}")
     return recipe
 
 

@@ -6,7 +6,9 @@ import pytest
 
 from stat_train.assets import asset
 from stat_train.errors import UserError
+from stat_train.methods.options import HardOptions
 from stat_train.recipe_file import read_recipe
+from stat_train.run import content_hash
 
 BASE = "name: mine\ntutor: {}\ntaxonomy: skills.yaml\ngrader: numeric\ndifficulty: {method: gold}\n"
 RECIPES = sorted((Path(__file__).parents[1] / "recipes").glob("*.yaml"))
@@ -91,3 +93,27 @@ def test_near_matches_leave_the_pool_of_real_data_unless_told_otherwise() -> Non
     assert read_recipe(str(packaged)).near_rules.numbers == "report"
     assert read_recipe(packaged, ["decontamination.numbers=off"]).near_rules.numbers == "off"  # False in YAML
     assert read_recipe(asset("recipes/demo.yaml")).near_rules.ngram_13 == "report"
+
+
+def test_a_path_that_is_not_there_is_told_where_it_starts_from(recipe_file: Path) -> None:
+    in_file = recipe_file.with_name("bad.yaml")
+    in_file.write_text(BASE + "prompts_dir: nope\n")
+    with pytest.raises(
+        UserError, match=r"bad\.yaml: prompts_dir: .*: nope; paths in a recipe start from its"
+    ):
+        read_recipe(in_file)
+    here = r"command line: .*: nope; paths there start from the current folder"
+    for override in ("prompts_dir=nope", "taxonomy=nope", "student={adapter: nope}"):
+        with pytest.raises(UserError, match=here):
+            read_recipe(recipe_file, [override])
+
+
+def test_levels_may_be_numbers_as_the_page_of_keys_prints_them(recipe_file: Path) -> None:
+    given = read_recipe(recipe_file, ["selection.hard.levels=[4, 5]"]).selection.hard
+    assert given == HardOptions()
+    assert content_hash(given.model_dump()) == content_hash({"group": None, "levels": ("4", "5")})
+    mixed = read_recipe(recipe_file, ["selection.hard.levels=[4.5, Level 3]"]).selection.hard
+    assert mixed.levels == ("4.5", "Level 3")
+    for strange in ("[true]", "[[4]]", "4"):
+        with pytest.raises(UserError, match=r"selection\.hard\.levels"):
+            read_recipe(recipe_file, [f"selection.hard.levels={strange}"])

@@ -1,8 +1,8 @@
 """What the recipe says about the arms' training sets."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from stat_train.difficulty.options import DifficultyOptions
 from stat_train.embedding.options import EmbeddingOptions
@@ -37,6 +37,13 @@ class HardOptions(Options):
         "levels, else by `skills`",
     )
     levels: tuple[str, ...] = Field(("4", "5"), min_length=1, description="the hard ones; without `group`")
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _numbers_as_text(cls, given: Any) -> Any:
+        if not isinstance(given, list | tuple):
+            return given
+        return [str(its) if type(its) in (int, float) else its for its in given]
 
 
 class RewritingOptions(Options):
