@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,20 @@ from grammar_domain import teach
 from scripted_server import ScriptedServer, serve
 from tiny_model import write_tiny_model
 
-from stat_train import TrainingSet
+from stat_train import (
+    Diagnosis,
+    LabellingOptions,
+    MissingSkillProfile,
+    Prompts,
+    SkillTaxonomy,
+    Teacher,
+    TeacherOptions,
+    TrainingSet,
+    label,
+)
+from stat_train.data.writing import write_examples
+from stat_train.pipeline.data import generate_splits
+from stat_train.recipe import TutorOptions
 from stat_train.tutor.server import tutor_app
 
 ROOT = Path(__file__).parents[1]
@@ -39,6 +53,30 @@ def test_the_page_of_adaptmi_chooses_the_exemplar_of_the_missing_skill(capsys) -
     assert names["prompt"].exemplars[0].id == "e2"
     assert "Eve had 8 cards" in names["messages"][-1]["content"]
     assert "9 - 2 = 7" in names["messages"][-1]["content"]
+
+
+def test_the_page_of_new_questions_makes_pairs_and_rewrites(tmp_path: Path, monkeypatch) -> None:
+    code, rewriting = re.findall(r"```python\n(.*?)```", (DOCS / "new-questions.md").read_text(), re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "data" / "arithmetic" / "taxonomy.yaml", "skills.yaml")
+    splits = generate_splits(TutorOptions(pool=60, validation=4, development=1, test=4, ood=1))
+    names: dict = {}
+    with serve(tutor_app()) as url:
+        with Teacher(TeacherOptions(endpoint=url, model="tutor"), "labels.sqlite") as teacher:
+            listed = SkillTaxonomy.read("skills.yaml")
+            for split in ("pool", "validation"):
+                labelled = label(teacher, Prompts(), listed, splits[split], LabellingOptions()).examples
+                write_examples(Path(f"{split}.jsonl"), labelled)
+        write_examples(Path("test.jsonl"), splits["test"])
+        found = [Diagnosis(its.id, 0, "wrong", "", its.skills[:1]) for its in labelled]
+        profile = MissingSkillProfile.from_diagnoses(found, labelled, [its.id for its in labelled])
+        profile.write("profile.json")
+        code = code.replace("http://localhost:8000/v1", url).replace("300", "6")
+        exec(compile(code, "new-questions.md", "exec"), names)
+        rewriting = rewriting.replace("[:10]", "[:2]")
+        exec(compile(rewriting, "new-questions.md", "exec"), names)
+    assert len(names["training_set"]) == 6
+    assert all(len(texts) > 0 for texts in names["rewriting"].solutions.values())
 
 
 def test_the_guide_goes_from_a_file_to_a_trained_and_evaluated_model(tmp_path: Path) -> None:

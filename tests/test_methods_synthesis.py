@@ -111,6 +111,13 @@ def test_every_question_is_kept_or_rejected_for_the_reason_it_was() -> None:
     assert {row.question for row in kept.pairs.rows} == {near}
 
 
+def test_a_skill_without_a_description_and_a_stranger_are_named_before_anything_is_asked() -> None:
+    with pytest.raises(UserError, match="skill 'add' of subject '' has no description"):
+        StatSynCalls({"v2": ["add"]}, ASKED, POOL, {RATIO: SHOWN[RATIO]}, StatSynOptions())
+    with pytest.raises(UserError, match="'elsewhere' is not among the questions"):
+        calls(missing={"elsewhere": ["add"]})
+
+
 def test_a_contaminated_question_is_not_paid_to_be_solved() -> None:
     teacher = ScriptedTeacher(Author("What is asked in the test with the number 7?"))
     made_by(teacher, rounds=1)

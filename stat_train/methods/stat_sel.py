@@ -50,12 +50,7 @@ def stat_sel(
     there are none the skill's share goes to the others; the notes say so. Raises UserError where nothing at
     all can be drawn.
     """
-    by_id = {question.id: question for question in questions}
-    if strangers := [id_ for id_ in missing if id_ not in by_id]:
-        raise UserError(
-            f"difficult question {strangers[0]!r} is not among the questions; pass the split diagnosed"
-        )
-    pairs = [(by_id[id_], skill) for id_, skills in missing.items() for skill in skills]
+    pairs = pairs_of(missing, questions)
     if not pairs:
         raise UserError(
             "the profile names no missing skill, so STAT-Sel has nothing to draw; leave stat-sel out of "
@@ -81,6 +76,16 @@ def stat_sel(
     notes = [*source.notes(), *_shortage(times, first, places, options.k)]
     used = drawn_before or {} if options.unique else {}
     return training_set(method, _thin(drawn, places, used), notes)
+
+
+def pairs_of(missing: Mapping[str, Sequence[str]], questions: Sequence[Example]) -> list[tuple[Example, str]]:
+    """(difficult question, missing skill) for each that is `missing`; UserError for an id of no question."""
+    by_id = {question.id: question for question in questions}
+    if strangers := [id_ for id_ in missing if id_ not in by_id]:
+        raise UserError(
+            f"difficult question {strangers[0]!r} is not among the questions; pass the split diagnosed"
+        )
+    return [(by_id[id_], skill) for id_, skills in missing.items() for skill in skills]
 
 
 class Source:

@@ -4,19 +4,21 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Mapping, Sequence
 
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 from stat_train.methods.neighbours import Skill
 from stat_train.methods.options import StatSelOptions, StatSynOptions
 from stat_train.methods.proposing import Call, Group
-from stat_train.methods.stat_sel import Source
+from stat_train.methods.stat_sel import Source, pairs_of
 
 
 class StatSynCalls:
     """The requests of STAT-Syn: for each (difficult question, missing skill) `options.references` training
     questions of the skill, drawn as STAT-Sel draws; when all pairs had their turn, other references.
 
-    `missing`, `questions`, `pool`, `seed` and `parents` as in `stat_sel`; `described` has each skill as the
-    prompt shows it. Calling it gives the next requests for one (subject, skill): fewer than asked where the
-    pool has no question of the skill or of a neighbour.
+    `missing`, `questions`, `pool`, `seed` and `parents` as in `stat_sel`; `described` has each missing
+    (subject, skill) as the prompt shows it, {"id": name, "text": description}. Calling it gives the next
+    requests for one (subject, skill): fewer than asked where the pool has no question of the skill or of a
+    neighbour. Raises UserError for a skill that is not described and a question that is not there.
     """
 
     def __init__(
@@ -30,8 +32,13 @@ class StatSynCalls:
         seed: int = 0,
         parents: Mapping[Skill, str] | None = None,
     ) -> None:
-        by_id = {question.id: question for question in questions}
-        self._pairs = [(by_id[id], skill) for id, skills in missing.items() for skill in skills]
+        self._pairs = pairs_of(missing, questions)
+        groups = {(question.subject, skill) for question, skill in self._pairs}
+        if bare := sorted(groups - described.keys()):
+            raise UserError(
+                f"skill {bare[0][1]!r} of subject {bare[0][0]!r} has no description to show the teacher; "
+                'give one, as {(subject, skill): {"id": skill, "text": what it is}}'
+            )
         self._described = described
         draws = StatSelOptions(k=options.references, draw=options.draw)
         self._source = Source(pool, draws, [seed, 5], parents or {})
