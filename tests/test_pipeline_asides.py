@@ -7,8 +7,10 @@ import pytest
 from tiny_model import write_tiny_model
 
 from stat_train.data.jsonl import read_jsonl
+from stat_train.errors import UserError
 from stat_train.pipeline import run_recipe
 from stat_train.pipeline.asides import comparable
+from stat_train.pipeline.estimate import estimate
 from stat_train.recipe_file import read_recipe
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
@@ -89,3 +91,26 @@ def test_without_a_context_the_longest_prompts_are_told_all_the_same(cli) -> Non
     _, shown, _ = cli("prompts", "check", str(SMOKE))
     assert "diagnose         ?   about" in shown
     assert "teacher.context is not set" in shown
+
+
+def test_a_context_into_which_nothing_fits_stops_the_run_and_a_mended_one_goes_on(cli, tmp_path) -> None:
+    chosen = [f"run_dir={tmp_path / 'run'}"]
+    with pytest.raises(UserError, match=r"exceed teacher\.context 4,096; lower teacher.max_tokens"):
+        run_recipe(read_recipe(SMOKE, [*chosen, "teacher.context=4096"]), "label")
+    counts = run_recipe(read_recipe(SMOKE, chosen), "label")["label"].manifest["counts"]
+    assert (counts["rows_out"], counts["quarantined"]) == (counts["rows_in"], 0)
+
+
+def test_the_note_on_rows_that_were_too_long_says_why_and_how_they_are_asked_again(cli, tmp_path) -> None:
+    chosen = [f"run_dir={tmp_path / 'run'}", "labelling.batch_size=1"]
+    [longest] = [row for row in estimate(read_recipe(SMOKE, chosen), "label") if row.stage == "label"]
+    context = longest.longest_tokens + 4096 - 1
+    tight = read_recipe(SMOKE, [*chosen, f"teacher.context={context}"])
+    manifest = run_recipe(tight, "label")["label"].manifest
+    assert 0 < manifest["counts"]["quarantined"] < manifest["counts"]["rows_in"]
+    [note] = manifest["notes"]
+    assert "one of them: not sent: about " in note
+    assert f"exceed teacher.context {context:,})" in note
+    assert note.endswith("--retry-quarantined asks for them once more")
+    again = run_recipe(read_recipe(SMOKE, [*chosen, "teacher.retry_quarantined=true"]), "label")["label"]
+    assert (again.manifest["counts"]["quarantined"], again.manifest["notes"]) == (0, [])

@@ -83,6 +83,8 @@ def test_the_page_is_whole_and_the_same_for_the_same_input(tmp_path: Path, resul
     text = page.read_text()
     for told in (
         "# demo: ",
+        "or the request was refused or too long to be sent; ",
+        "`--retry-quarantined` asks the teacher for it once more.",
         "**Student**: a small model",
         "| `ratio` | 15 | 20 | 75% | 65 to 85% |",
         "```text\nWhat is 5 of 80?\n```",

@@ -4,9 +4,11 @@ import json
 import re
 from pathlib import Path
 
+import pytest
 from scripted_server import Say, ScriptedServer, solve
 
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 from stat_train.metacognition.labelling import LabellingOptions, label
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.teacher.client import Teacher
@@ -66,17 +68,58 @@ def test_a_repair_over_the_context_is_not_sent_and_the_fault_is_told(tmp_path):
 
 
 def test_a_batch_over_the_context_is_asked_item_by_item(tmp_path):
-    def script(body, n) -> Say:
-        ids = re.findall(r'<question id="(q\d)">', body["messages"][1]["content"])
-        named = [{"id": id, "skills": [{"reason": "", "skill": "addition"}]} for id in ids]
-        return Say(json.dumps({"answers": named}))
-
     rows = [Example(f"e{n}", f"{n} + " * 300 + "1") for n in range(3)] + [Example("huge", "1 + " * 3000)]
-    with teacher(server := ScriptedServer(script), tmp_path, context=1500) as asked:
+    with teacher(server := ScriptedServer(skills), tmp_path, context=1500) as asked:
         made = label(asked, Prompts(), TAXONOMY, rows, LabellingOptions(batch_size=4))
     assert [example.id for example in made.examples] == ["e0", "e1", "e2"]
     assert [row.question_id for row in made.quarantined] == ["huge"]
     assert len(server.bodies) == 3
+
+
+def skills(body, n) -> Say:
+    ids = re.findall(r'<question id="(q\d)">', body["messages"][1]["content"])
+    named = [{"id": id, "skills": [{"reason": "", "skill": "addition"}]} for id in ids]
+    return Say(json.dumps({"answers": named}))
+
+
+@pytest.mark.parametrize("mode", ["requests", "batch"])
+def test_where_no_request_fits_one_line_says_so_and_nothing_is_quarantined(mode, tmp_path):
+    rows = [request(f"{n} + " * 20 + "1") for n in range(3)]
+    tokens = prompt_tokens(rows[0].messages, Solve)
+    told = f"about {tokens} prompt tokens and up to 100 of the answer exceed teacher.context 100; lower "
+    with teacher(server := ScriptedServer(first_answer), tmp_path, context=100, mode=mode) as asked:
+        with pytest.raises(UserError, match=f"none of the 3 requests is sent.*{told}teacher.max_tokens"):
+            asked.ask(rows)
+        assert [result.status for result in asked.ask(rows[:2])] == ["quarantined"] * 2
+    assert not server.bodies
+    with teacher(ScriptedServer(first_answer), tmp_path) as asked:
+        assert [result.status for result in asked.ask(rows)] == ["ok"] * 3
+
+
+def test_where_all_that_is_left_is_too_long_but_others_were_answered_it_is_quarantined(tmp_path):
+    rows = [request(f"{n} + " * 400 + "1") for n in range(5)]
+    context = prompt_tokens(request("1").messages, Solve) + 110
+    with teacher(ScriptedServer(first_answer), tmp_path, context=context) as asked:
+        assert asked.ask([request("1")])[0].status == "ok"
+        assert [result.status for result in asked.ask(rows)] == ["quarantined"] * 5
+
+
+def test_where_no_batch_fits_but_single_questions_do_these_are_asked(tmp_path):
+    rows = [Example(f"e{n}", f"{n} + " * 300 + "1") for n in range(12)]
+    rows[0] = Example("huge", "1 + " * 3000)
+    with teacher(server := ScriptedServer(skills), tmp_path, context=1500) as asked:
+        made = label(asked, Prompts(), TAXONOMY, rows, LabellingOptions(batch_size=4))
+    assert [row.question_id for row in made.quarantined] == ["huge"]
+    assert (len(made.examples), len(server.bodies)) == (11, 11)
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_where_not_even_single_questions_fit_labelling_stops(size, tmp_path):
+    rows = [Example(f"e{n}", f"{n} + 1") for n in range(12)]
+    stopped = pytest.raises(UserError, match="none of the 12 requests is sent")
+    with teacher(server := ScriptedServer(skills), tmp_path, context=100) as asked, stopped:
+        label(asked, Prompts(), TAXONOMY, rows, LabellingOptions(batch_size=size))
+    assert not server.bodies
 
 
 def test_the_longest_request_is_found_cached_or_not(tmp_path):

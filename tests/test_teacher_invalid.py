@@ -133,11 +133,36 @@ def test_a_repair_that_is_refused_still_says_what_the_answer_was(ask):
     assert results[1].reason.endswith("It wrote: 'In prose.'; asking again was refused: 400 no")
 
 
-def test_two_unreadable_answers_are_quarantined_and_so_is_any_number_beside_a_good_one_or_refusals(ask):
+@pytest.mark.parametrize("kind", ["refusal", "content filter"])
+def test_a_teacher_that_refuses_all_stops_before_all_is_asked_and_is_quoted(kind, ask):
+    say, fault = BAD[kind]
+    line = f"^teacher 'm': no answer to the first .* requests can be read: it refuses; .*{fault}"
+    server = ScriptedServer(lambda body, n: say)
+    with pytest.raises(UserError, match=line):
+        ask(server, [request(n) for n in range(200)], max_in_flight=4)
+    assert len(server.bodies) <= 2 * (32 + 8)
+    with pytest.raises(UserError, match=line):
+        ask(lambda body, n: say, [request(n) for n in range(200, 203)])
+
+
+def test_a_refusal_of_several_lines_is_quoted_in_one(ask):
+    with pytest.raises(UserError, match=r"refused\. I must\.\.\. not\.$") as stopped:
+        ask(lambda body, n: Say(refusal="I must...\n\nnot."), [request(n) for n in range(3)])
+    assert "\n" not in str(stopped.value)
+
+
+def test_refusals_beside_a_readable_answer_are_quarantined_however_many(ask):
+    def script(body, n):
+        return solve(body) if question(body) == 0 else Say(refusal="I must not.")
+
+    results, _, _ = ask(script, [request(n) for n in range(60)], max_in_flight=1)
+    assert [result.status for result in results] == ["ok"] + ["quarantined"] * 59
+    assert results[1].reason == "The question was refused. I must not."
+
+
+def test_two_unreadable_answers_are_quarantined_and_so_is_any_number_beside_a_good_one(ask):
     results, _, _ = ask(lambda body, n: Say("In prose."), [request(n) for n in range(2)])
     assert [result.status for result in results] == ["quarantined"] * 2
-    results, _, _ = ask(lambda body, n: Say(refusal="No."), [request(n) for n in range(10, 30)])
-    assert [result.status for result in results] == ["quarantined"] * 20
 
     def script(body, n):
         return solve(body) if question(body) == 40 else Say("In prose.")

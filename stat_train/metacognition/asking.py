@@ -9,6 +9,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar
 from stat_train.errors import Unreadable
 from stat_train.teacher.request import Message, TeacherRequest, TeacherResult
 from stat_train.teacher.schemas import Answer
+from stat_train.teacher.unread import NothingFits
 
 Item = TypeVar("Item")
 Status = Literal["ok", "quarantined", "owed"]
@@ -111,9 +112,14 @@ def _ask(
     label: str,
 ) -> list[TeacherResult]:
     """A result for each batch. Where no answer to several items can be read, those of one batch are tried
-    alone: only if they fare no better it is the teacher."""
+    alone: only if they fare no better it is the teacher. Where no batch is short enough to be sent, single
+    items may be."""
     try:
         return teacher.ask(Requests(batches, request), label)
+    except NothingFits as none:
+        if all(len(batch.items) == 1 for batch in batches):
+            raise
+        return none.results
     except Unreadable:
         single = next((_alone(batch) for batch in batches if len(batch.items) > 1), [])
         if all(result.answer is None for result in teacher.ask(Requests(single, request), label)):

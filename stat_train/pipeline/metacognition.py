@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from textwrap import shorten
 from typing import Any
 
 from stat_train.data.example import Example
@@ -32,8 +33,10 @@ from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.recipe import DISCOVER, Recipe
 from stat_train.student.load import load_student
 from stat_train.student.response import Response
+from stat_train.teacher.unread import UNSENT
 
 VALIDATION = ("validation.jsonl",)
+LONGEST_REASON = 200
 
 
 def taxonomy_step(recipe: Recipe) -> Step:
@@ -148,7 +151,9 @@ def _discover_taxonomy(work: Work) -> None:
         "unplaced": len(found.unplaced),
         "skills": len(found.taxonomy.entries),
     }
-    work.stage.finish(["taxonomy.yaml", "fine.jsonl", "quarantined.jsonl"], counts=counts, usage=usage)
+    notes = left_out([left.reason for left in found.quarantined], "questions")
+    outputs = ["taxonomy.yaml", "fine.jsonl", "quarantined.jsonl"]
+    work.stage.finish(outputs, counts=counts, usage=usage, notes=notes)
 
 
 def _label(work: Work) -> None:
@@ -174,9 +179,8 @@ def _label(work: Work) -> None:
     nothing_owed(work, owed)
     write_jsonl(work.stage.file("quarantined.jsonl"), quarantined)
     outputs = [f"{split}.jsonl" for split in work.stage.identity["options"]["splits"]]
-    work.stage.finish(
-        [*outputs, "quarantined.jsonl"], counts=counts, usage=usage, notes=_left_out(quarantined, "questions")
-    )
+    notes = left_out([left["reason"] for left in quarantined], "questions")
+    work.stage.finish([*outputs, "quarantined.jsonl"], counts=counts, usage=usage, notes=notes)
 
 
 def _answer(work: Work) -> None:
@@ -248,7 +252,8 @@ def write_diagnoses(work: Work, items: Sequence[tuple[Example, Response]], optio
         "nothing_missing": sum(not diagnosis.missing_skills for diagnosis in made.diagnoses),
     }
     outputs = ["diagnoses.jsonl", "repeated.jsonl", "quarantined.jsonl"]
-    work.stage.finish(outputs, counts=counts, usage=usage, notes=_left_out(made.quarantined, "answers"))
+    notes = left_out([left.reason for left in made.quarantined], "answers")
+    work.stage.finish(outputs, counts=counts, usage=usage, notes=notes)
 
 
 def _make_profile(work: Work) -> None:
@@ -279,7 +284,14 @@ def nothing_owed(work: Work, owed: Sequence[Unanswered]) -> None:
         )
 
 
-def _left_out(quarantined: Sequence[Any], what: str) -> list[str]:
-    if not quarantined:
+def left_out(reasons: Sequence[str], what: str) -> list[str]:
+    """A note on what is quarantined for these `reasons`, if anything is: one of them (that of a row that was
+    never sent, where there is one), and how it is asked again."""
+    if not reasons:
         return []
-    return [f"{len(quarantined)} {what} quarantined (the teacher did not judge them): see quarantined.jsonl"]
+    reason = next((reason for reason in reasons if reason.startswith(UNSENT)), reasons[0])
+    return [
+        f"{len(reasons):,} {what} quarantined, left without a valid answer (one of them: "
+        f"{shorten(reason, LONGEST_REASON, placeholder=' ...')}): see quarantined.jsonl; --retry-quarantined "
+        "asks for them once more"
+    ]

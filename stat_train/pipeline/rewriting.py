@@ -16,7 +16,7 @@ from stat_train.methods.rewritten import with_rewrites
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline.draws import draw_needs, draw_options, draws_of
 from stat_train.pipeline.judge_estimate import judged_solutions
-from stat_train.pipeline.metacognition import nothing_owed
+from stat_train.pipeline.metacognition import left_out, nothing_owed
 from stat_train.pipeline.opening import (
     JUDGE,
     billed,
@@ -105,7 +105,8 @@ def _rewrite(arm: Method, work: Work) -> None:
         "rejected": len(rejected),
         "pairs": len(pairs),
     }
-    work.stage.finish(["rows.jsonl", "quarantined.jsonl"], counts=counts, usage=usage, notes=pairs.notes)
+    notes = [*pairs.notes, *left_out([row.reason for row in made.quarantined], "rewrites")]
+    work.stage.finish(["rows.jsonl", "quarantined.jsonl"], counts=counts, usage=usage, notes=notes)
 
 
 def _questions(arm: Method, work: Work) -> TrainingSet:

@@ -314,8 +314,9 @@ def _accounts(results: Results, extras: Extras) -> Iterator[str]:
             right=(1, 2, 3, 4),
         )
         yield (
-            "Quarantined: the answer was unusable twice; the stage's folder has each row with its reason. "
-            "Owed: the request failed and is asked again by the next run."
+            "Quarantined: the answer was unusable twice, or the request was refused or too long to be sent; "
+            "the stage's folder has each row with its reason, and `--retry-quarantined` asks the teacher for "
+            "it once more. Owed: the request failed and is asked again by the next run."
         )
     if extras.teacher_bill:
         bill = extras.teacher_bill

@@ -101,7 +101,7 @@ class Teacher:
 
         `requests` may be a generator: rows are read as they are needed. Unfinished (budget) and
         Interrupted (Ctrl-C): all replies so far are kept, the same call goes on from there. UserError: no
-        request can be answered (unreachable, key, model, cache), in one line.
+        request can be answered (unreachable, key, model, cache, context), in one line.
         """
         total = len(requests) if isinstance(requests, Sized) else None
         before = self._tally.requests
@@ -156,6 +156,7 @@ class Teacher:
             else:
                 await self._ask_by_requests(rows, label)
             rows.require_readable(at_end=True)
+            rows.require_fitting()
         finally:
             await commits.close()
         return rows.results

@@ -25,12 +25,11 @@ from stat_train.teacher.request import (
 )
 from stat_train.teacher.schemas import Answer
 from stat_train.teacher.structured import InvalidAnswerError, json_schema, parse
-from stat_train.teacher.unread import Unread
+from stat_train.teacher.unread import LEAST_IN_ALL, REFUSALS, UNSENT, NothingFits, Unread, over_context
 
 CHUNK = 256
 LEASE_POLL_S = 0.1
 EXCERPT = 200
-REFUSALS = ("refusal", "content_filter")
 
 Status = Literal["ok", "quarantined", "owed"]
 
@@ -90,7 +89,7 @@ class Row:
     attempt: int = 0
     fault: str = ""
     unread: Reply | None = None
-    """The last reply, where that was neither readable nor a refusal."""
+    """The last reply, where it could not be read or was a refusal."""
     answer: Answer | None = None
     prompt_tokens: int = 0
     completion_tokens: int = 0
@@ -109,7 +108,7 @@ class Row:
             self.unread = None
         except InvalidAnswerError as invalid:
             fault = str(invalid)
-            self.unread = None if reply.finish_reason in REFUSALS else reply
+            self.unread = reply
         if fault is None:
             return True
         self.fault = fault
@@ -121,7 +120,9 @@ class Row:
     @property
     def reason(self) -> str:
         """What is wrong with the last reply; how it begins, where it could not be read."""
-        begins = " ".join(self.unread.content.split())[:EXCERPT] if self.unread else ""
+        if self.unread is None or self.unread.finish_reason in REFUSALS:  # the fault quotes a refusal
+            return self.fault
+        begins = " ".join(self.unread.content.split())[:EXCERPT]
         return f"{self.fault} It wrote: {begins!r}" if begins else self.fault
 
     def may_be_asked(self, options: TeacherOptions) -> bool:
@@ -170,6 +171,7 @@ class Rows:
         self._busy: list[Row] = []  # somebody else is asking
         self._finished = 0
         self._unread = Unread(options)
+        self._unsent: list[int] = []  # the prompt tokens of each row that was too long for its first attempt
         self.hopeless = ""
         self.interrupted = False
 
@@ -212,6 +214,12 @@ class Rows:
         """
         if self.in_doubt or (at_end and not self._tally.read and self._unread.all_in_vain):
             raise self._unread.error()
+
+    def require_fitting(self) -> None:
+        """NothingFits where nothing was ever answered, and every row, of at least a few, is too long to be
+        sent."""
+        if not self.proven and LEAST_IN_ALL <= len(self._unsent) == len(self._results):
+            raise NothingFits(self.results, min(self._unsent), self.options)
 
     async def answer(self, replies: Sequence[tuple[Row, Reply]]) -> None:
         """Replies to rows that were ready: counted, committed, then judged."""
@@ -286,8 +294,10 @@ class Rows:
         if self.hopeless:
             self._finish(row, "owed", self.hopeless)
             return False
-        if too_long := self._too_long(row):
+        if prompt := self._too_long(row):
+            too_long = f"{UNSENT}: {over_context(prompt, self.options)}"
             reason = f"{row.reason}; asking again was {too_long}" if row.fault else too_long
+            self._unsent += [] if row.attempt else [prompt]
             self._finish(row, "quarantined", reason, refused=not row.attempt)
             return False
         if row.may_be_asked(self.options):
@@ -295,15 +305,12 @@ class Rows:
         self._finish(row, "quarantined", row.reason)
         return False
 
-    def _too_long(self, row: Row) -> str:
-        """Why the row exceeds the teacher's context, or ""."""
-        context, answer = self.options.context, self.options.max_tokens
-        if context is None or (prompt := prompt_tokens(row.messages, row.request.schema)) + answer <= context:
-            return ""
-        return (
-            f"not sent: about {prompt:,} prompt tokens and up to {answer:,} of the answer exceed "
-            f"teacher.context {context:,}"
-        )
+    def _too_long(self, row: Row) -> int:
+        """The row's prompt tokens, where they exceed the teacher's context; else 0."""
+        if self.options.context is None:
+            return 0
+        prompt = prompt_tokens(row.messages, row.request.schema)
+        return prompt if prompt + self.options.max_tokens > self.options.context else 0
 
     def _judge_cached(self, row: Row, replies: dict[bytes, Reply]) -> bool:
         if (reply := replies.get(row.key)) is None:
