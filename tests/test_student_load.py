@@ -248,7 +248,8 @@ def test_a_vllm_that_cannot_load_is_one_line(tiny: Path, tmp_path: Path, monkeyp
     fake.LLM = broken
     monkeypatch.setitem(sys.modules, "vllm", fake)
     student = load_student(StudentOptions(model=str(tiny), engine="vllm"))
-    with pytest.raises(UserError, match=r"^student.engine vllm: vLLM cannot load .* less than desired more\)$"):
+    said = r"^student.engine vllm: vLLM cannot load .* less than desired more\)$"
+    with pytest.raises(UserError, match=said):
         student.answer([("a", "short?")], Sampling(max_tokens=3), tmp_path / "out.jsonl")
 
 
