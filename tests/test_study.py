@@ -464,3 +464,5 @@ def test_the_pools_own_mix_shows_what_an_even_test_hides(tmp_path: Path) -> None
     assert said.startswith("**Interim: STAT-Sel beats Random: +33.3 points")
     assert "(80% of it) STAT-Sel minus Random is −100.0 [" in said
     assert "weighted as the pool is −60.0 [−60.0, −60.0]" in said
+    add_rows(tmp_path, "primary", [scored("random", SEEDS[0], "0" * 60, start="elsewhere")], CELL)
+    assert "| as the pool | 0.0% | 80.0% | 20.0% | −60.0 |  |" in mix.mix(evidence)  # one seed is left

@@ -24,13 +24,8 @@ def check_pool(recipe: Recipe, steps: Sequence[Step], data: Stage) -> None:
         for step in steps
         if step.name in DRAWING and recipe.method_of(step.arm) not in SYNTHESIZED
     }
-    if not arms:
-        return
-    try:
+    if arms.keys() - finished(recipe, steps).keys():
         _check(recipe, list(arms.values()), read_examples(data.file("pool.jsonl"), split_name="pool"))
-    except UserError:
-        if arms.keys() - finished(recipe, steps).keys():
-            raise
 
 
 def _check(recipe: Recipe, arms: Sequence[str], pool: Sequence[Example]) -> None:

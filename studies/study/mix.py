@@ -65,13 +65,15 @@ def _said(per_seed: Sequence[float]) -> list[str]:
 
 
 def primary_mix(evidence: Evidence) -> dict[str, dict[int, Accuracies]]:
-    """Arm -> seed -> accuracies, of the seeds that have all arms which any of them has; empty without both
-    arms of the primary claim."""
-    found = _by_seed(evidence, evidence.scores())
+    """Arm -> seed -> accuracies, of the seeds that have, from one start, all arms that any has; empty
+    without both arms of the primary claim."""
+    scores = evidence.scores()
+    found = _by_seed(evidence, scores)
     if any(arm not in found for arm in PRIMARY):
         return {}
     common = set.intersection(*(set(its) for its in found.values()))
-    return {arm: {seed: its[seed] for seed in sorted(common)} for arm, its in found.items()} if common else {}
+    seeds = [seed for seed in sorted(common) if len({its[seed].start for its in scores.values()}) == 1]
+    return {arm: {seed: its[seed] for seed in seeds} for arm, its in found.items()} if seeds else {}
 
 
 def lead(found: Mapping[str, Mapping[int, Accuracies]], other: str, name: str) -> list[float]:
