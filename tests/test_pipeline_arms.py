@@ -1,5 +1,6 @@
 """Every arm from one recipe: its pairs, their number or tokens, the rewrites, seeds and estimate."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,7 +12,7 @@ from stat_train.errors import UserError
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.estimate import estimate
-from stat_train.pipeline.selection import token_cost, training_set_of
+from stat_train.pipeline.selection import source_of, token_cost, training_set_of
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 from stat_train.report.extras import Extras, TrainingSetSummary
@@ -124,6 +125,46 @@ def test_answers_are_rewritten_in_every_arm_from_the_pool_but_train(tiny: Path, 
     for arm, unique in {"random": 10, "train": 20, "augment": 10, "stat-sel": 10}.items():
         counts = stages[f"select {arm}"].manifest["counts"]
         assert (counts["pairs"], counts["unique"]) == (20, unique)
+
+
+def test_a_share_of_every_targeted_arm_is_rehearsal_which_the_teacher_is_not_paid_for(
+    tiny: Path, tmp_path: Path, selected
+) -> None:
+    _, without = selected
+    recipe = recipe_for(tiny, tmp_path / "run", "selection.rehearsal=0.4")
+    stages = run_recipe(recipe, "select")
+    for arm, made in sets(stages).items():
+        methods = Counter(row.lineage["method"] for row in made.rows)
+        as_before = arm in ("random", "train", "augment")
+        assert methods == ({arm: 21} if as_before else {arm: 13, "rehearsal": 8})
+        assert (stages[f"select {arm}"].key == without[f"select {arm}"].key) == as_before
+    wanted = read_jsonl(stages["synthesize stat-syn"].file("yield.jsonl"))
+    assert sum(row["wanted"] for row in wanted) == 13
+    assert source_of(recipe, "hard") == "pool; 40% of them evenly from the pool"
+    assert source_of(recipe, "random") == "pool"
+
+
+def test_rehearsal_keeps_its_share_of_rewritten_answers_of_tokens_and_of_the_estimate(
+    tiny: Path, tmp_path: Path, selected
+) -> None:
+    half = ["selection.rehearsal=0.5", "arms=[stat-sel,stat-syn]"]
+    rewritten = recipe_for(tiny, tmp_path / "rewritten", *half, "selection.answers=2", "selection.size=20")
+    asked = [
+        next(row.requests for row in estimate(recipe) if row.stage == "synthesize stat-syn")
+        for recipe in (rewritten, recipe_for(tiny, tmp_path / "all", half[1], "selection.size=10"))
+    ]
+    assert asked[0] == asked[1]
+    rows = TrainingSet.read(run_recipe(rewritten, "select")["select stat-sel"].file("rows.jsonl")).rows
+    assert Counter(row.lineage["method"] for row in rows) == {"stat-sel": 10, "rehearsal": 10}
+    assert sum(row.lineage["rewritten"] for row in rows if row.lineage["method"] == "rehearsal") > 0
+    recipe = recipe_for(tiny, tmp_path / "tokens", *half, "selection.size=null", "selection.tokens=3000")
+    stages, cost = run_recipe(recipe, "select"), token_cost(recipe)
+    for arm in ("stat-sel", "stat-syn"):
+        made = TrainingSet.read(stages[f"select {arm}"].file("rows.jsonl")).rows
+        tokens = [cost(row) for row in made]
+        assert 3000 - max(tokens) < sum(tokens) <= 3000, arm
+        share = sum(row.lineage["method"] == "rehearsal" for row in made) / len(made)
+        assert 0.4 < share < 0.6, arm
 
 
 def test_more_questions_than_all_their_answers_need_leave_answers_out(tiny: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
 from stat_train.run import Stage
-from studies.study import again, beyond, cells, claims, mix, primary, why
+from studies.study import again, beyond, cells, claims, mix, primary, rehearsed, why
 from studies.study.__main__ import main
 from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
@@ -466,3 +466,24 @@ def test_the_pools_own_mix_shows_what_an_even_test_hides(tmp_path: Path) -> None
     assert "weighted as the pool is −60.0 [−60.0, −60.0]" in said
     add_rows(tmp_path, "primary", [scored("random", SEEDS[0], "0" * 60, start="elsewhere")], CELL)
     assert "| as the pool | 0.0% | 80.0% | 20.0% | −60.0 |  |" in mix.mix(evidence)  # one seed is left
+
+
+def test_rehearsal_stands_beside_the_arms_it_is_between_from_one_start(tmp_path: Path) -> None:
+    """As above, two seeds, a third with another start; the half keeps the common kind and one rare one."""
+    evidence = Evidence(tmp_path)
+    assert rehearsed.rehearsal(evidence) == "Not run yet."
+    often, made = "1" * 20 + "0" * 40, "0" * 20 + "1" * 40
+    arms = {"start": "0" * 60, "random": often, "balanced": often, "stat-sel": made}
+    add_rows(tmp_path, "arms", [kept(arm, s, its) for arm, its in arms.items() for s in SEEDS[:3]], CELL)
+    kinds = ["often"] * 20 + ["rare"] * 20 + ["seldom"] * 20
+    mixed = {"split": "test", "kinds": kinds, "pool": {"often": 80, "seldom": 15, "rare": 5}}
+    add_rows(tmp_path, "questions", [mixed | {"seed": s} for s in SEEDS[:3]], ("seed", "split"))
+    half = [scored("stat-sel", s, "1" * 40 + "0" * 20, "half", start=f"kept start {s}") for s in SEEDS[:2]]
+    elsewhere = scored("stat-sel", SEEDS[2], "0" * 60, "half")
+    add_rows(tmp_path, "rehearsal", [*half, elsewhere], CELL)
+    told = rehearsed.rehearsal(evidence)
+    assert told.startswith("Seeds 100, 101:\n")
+    assert "| stat-sel, half rehearsal | 66.7% | 100.0% | 0.0% | 100.0% | 85.0% |" in told
+    assert "| random | +33.3 | [" in told
+    assert "| +5.0 | [+5.0, +5.0] |" in told  # 85 % of the mix, where Random has 80 %
+    assert "| stat-sel | 0.0 | [" in told

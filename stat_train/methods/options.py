@@ -137,6 +137,13 @@ class SelectionOptions(Options):
         description="drawn for `size` pairs, with several `answers`: then not every question keeps all of "
         "them (the paper: about 4,000 for 9,500 pairs of 3 answers); none: size / answers",
     )
+    rehearsal: float = Field(
+        0.0,
+        ge=0,
+        lt=1,
+        description="share of each arm's pairs that are drawn evenly from the pool instead, against "
+        "forgetting what most of it is of; random, train and augment are drawn so anyway",
+    )
     stat_sel: StatSelOptions = StatSelOptions()
     hard: HardOptions = HardOptions()
     rewriting: RewritingOptions = RewritingOptions()
@@ -174,6 +181,10 @@ class SelectionOptions(Options):
         if self.answers > 1:
             return self.answers
         return self.rewriting.answers if arm == "augment" else 0
+
+    def rehearsed(self, arm: str) -> float:
+        """The share of an arm's pairs that are rehearsal."""
+        return 0.0 if arm in ("random", "train", "augment") else self.rehearsal
 
 
 class AdaptMIOptions(Options):

@@ -9,6 +9,7 @@ from stat_train.embedding.vectors import read_vectors
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.methods.controls import balanced, hard, hard_levels, random_set, train
 from stat_train.methods.embed_sel import embed_sel
+from stat_train.methods.rehearsal import rehearsal_pairs, rehearse
 from stat_train.methods.shuffled import shuffled_profile
 from stat_train.methods.stat_sel import stat_sel
 from stat_train.methods.training_set import TrainingSet
@@ -48,8 +49,26 @@ def draw_options(recipe: Recipe, arm: Method) -> dict[str, Any]:
     return {}
 
 
+def rehearsing(arm: Method, work: Work, make: Make, drawn_before: Mapping[str, int] | None = None) -> Make:
+    """`make` with the arm's share of rehearsal; `drawn_before`: see `stat_sel`."""
+    share = work.recipe.selection.rehearsed(arm)
+    if not share:
+        return make
+    pool, seed = work.split("pool"), work.recipe.seed
+
+    def both(size: int) -> TrainingSet:
+        pairs = rehearsal_pairs(size, share)
+        return rehearse(make(size - pairs), pool, pairs, seed=seed, drawn_before=drawn_before)
+
+    return both
+
+
 def draws_of(arm: Method, work: Work, drawn_before: Mapping[str, int] | None = None) -> Make:
     """How an arm draws from the pool, each question with its own solution; `drawn_before`: see `stat_sel`."""
+    return rehearsing(arm, work, _targeted(arm, work, drawn_before), drawn_before)
+
+
+def _targeted(arm: Method, work: Work, drawn_before: Mapping[str, int] | None) -> Make:
     options, seed, pool = work.recipe.selection, work.recipe.seed, work.split("pool")
     if arm == "random":
         return lambda size: random_set(pool, size, seed=seed)

@@ -22,10 +22,14 @@ def check_pool(recipe: Recipe, steps: Sequence[Step], data: Stage) -> None:
     arms = {
         step.title: recipe.method_of(step.arm)
         for step in steps
-        if step.name in DRAWING and recipe.method_of(step.arm) not in SYNTHESIZED
+        if step.name in DRAWING and _draws(recipe, recipe.method_of(step.arm))
     }
     if arms.keys() - finished(recipe, steps).keys():
         _check(recipe, list(arms.values()), read_examples(data.file("pool.jsonl"), split_name="pool"))
+
+
+def _draws(recipe: Recipe, method: str) -> bool:
+    return method not in SYNTHESIZED or bool(recipe.selection.rehearsed(method))
 
 
 def _check(recipe: Recipe, arms: Sequence[str], pool: Sequence[Example]) -> None:

@@ -49,7 +49,7 @@ def rewrite_step(recipe: Recipe, arm: Method) -> Step:
         arm=arm,
         needs=draw_needs(arm) | dict.fromkeys(size_needs(recipe), ()),
         options={
-            **size_options(recipe),
+            **size_options(recipe, arm),
             "method": draw_options(recipe, arm),
             "rewriting": _options(recipe, arm).model_dump(),
             **({"questions": recipe.selection.questions} if recipe.selection.questions else {}),

@@ -8,11 +8,12 @@ from typing import Any
 from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.metacognition.profile import MissingSkillProfile
+from stat_train.methods.rehearsal import most_pairs, rehearsal_pairs
 from stat_train.methods.rewritten import some_pairs
 from stat_train.methods.size import within_tokens
 from stat_train.methods.training_set import TrainingRow, TrainingSet
 from stat_train.methods.yields import Yield, take
-from stat_train.pipeline.draws import Make, draw_needs, draw_options, draws_of
+from stat_train.pipeline.draws import Make, draw_needs, draw_options, draws_of, rehearsing
 from stat_train.pipeline.opening import student_options
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.step import Step, Work
@@ -31,6 +32,8 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
     needs: dict[str, tuple[str, ...]]
     if arm in SYNTHESIZED:
         needs = {f"synthesize {arm}": ("rows.jsonl", "yield.jsonl")}
+        if recipe.selection.rehearsed(arm):
+            needs["label"] = ("pool.jsonl",)
     elif recipe.selection.rewrites(arm):
         needs = {f"rewrite {arm}": ("rows.jsonl",)}
     else:
@@ -42,7 +45,7 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
         lambda sizes: planned_size(recipe),
         arm=arm,
         needs=needs | dict.fromkeys(size_needs(recipe), ()),
-        options={**size_options(recipe), "method": own},
+        options={**size_options(recipe, arm), "method": own},
         version=4,
     )
 
@@ -53,8 +56,8 @@ def size_needs(recipe: Recipe) -> tuple[str, ...]:
     return ("student",) if selection.tokens else () if selection.size else ("profile",)
 
 
-def size_options(recipe: Recipe) -> dict[str, int | None]:
-    """The options that the size, and the seed that which pairs these are, depends on."""
+def size_options(recipe: Recipe, arm: Method) -> dict[str, float | None]:
+    """The options that an arm's size, and the seed that which pairs these are, depends on."""
     selection = recipe.selection
     by_draws = not (selection.size or selection.tokens)
     return {
@@ -62,6 +65,7 @@ def size_options(recipe: Recipe) -> dict[str, int | None]:
         "k": selection.stat_sel.k if by_draws else None,
         "seed": recipe.seed,
         **({"tokens": selection.tokens} if selection.tokens else {}),
+        **({"rehearsal": share} if (share := selection.rehearsed(arm)) else {}),
     }
 
 
@@ -76,10 +80,10 @@ def planned_size(recipe: Recipe) -> str:
 def source_of(recipe: Recipe, arm: str) -> str:
     """Where the pairs of an arm, or of a later round of it, are from."""
     method = recipe.method_of(arm)
-    if method in SYNTHESIZED:
-        return "written by the teacher"
-    rewrites = recipe.selection.rewrites(method)
-    return f"pool, {rewrites} reworded solutions each" if rewrites else "pool"
+    rewrites, share = recipe.selection.rewrites(method), recipe.selection.rehearsed(method)
+    pool = f"pool, {rewrites} reworded solutions each" if rewrites else "pool"
+    made = "written by the teacher" if method in SYNTHESIZED else pool
+    return f"{made}; {share:.0%} of them evenly from the pool" if share else made
 
 
 def pairs_in_every_arm(work: Work) -> int:
@@ -97,6 +101,11 @@ def pairs_in_every_arm(work: Work) -> int:
             "`selection.size` and leave stat-sel out of `arms`, or give harder validation questions"
         )
     return size
+
+
+def own_pairs(arm: Method, recipe: Recipe, pairs: int) -> int:
+    """Of the pairs of an arm those that are not rehearsal."""
+    return pairs - rehearsal_pairs(pairs, recipe.selection.rehearsed(arm))
 
 
 def expected_pairs(recipe: Recipe, splits: Mapping[str, Sequence[Example]]) -> tuple[int, str]:
@@ -129,7 +138,8 @@ def training_set_of(
     make: Make
     if arm in SYNTHESIZED:
         made = TrainingSet.read(work.file(f"synthesize {arm}", "rows.jsonl"))
-        make = partial(take, made, read_rows(work.file(f"synthesize {arm}", "yield.jsonl"), Yield))
+        yields = read_rows(work.file(f"synthesize {arm}", "yield.jsonl"), Yield)
+        make = rehearsing(arm, work, partial(take, made, yields), drawn_before)
     elif answers := recipe.selection.rewrites(arm):
         made = TrainingSet.read(work.file(f"rewrite {arm}", "rows.jsonl"))
         make = partial(some_pairs, made, answers, seed=recipe.seed)
@@ -143,7 +153,9 @@ def training_set_of(
     if not made.rows:
         raise UserError(f"{arm}: no pair could be made of the {tokens:,} tokens asked for; see its yield")
     guess = round(len(made) * tokens / sum(map(cost, made.rows)))
-    return within_tokens(make, tokens, cost, guess=guess, most=len(made), seed=recipe.seed)
+    share = recipe.selection.rehearsed(arm) if arm in SYNTHESIZED else 0.0
+    most = most_pairs(len(made), share)
+    return within_tokens(make, tokens, cost, guess=guess, most=most, seed=recipe.seed)
 
 
 def _select(arm: Method, work: Work) -> None:

@@ -26,7 +26,13 @@ from stat_train.pipeline.opening import (
     teacher_options,
     template_hashes,
 )
-from stat_train.pipeline.selection import pairs_in_every_arm, planned_size, size_needs, size_options
+from stat_train.pipeline.selection import (
+    own_pairs,
+    pairs_in_every_arm,
+    planned_size,
+    size_needs,
+    size_options,
+)
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import DEVELOPMENT, Method, Recipe
 from stat_train.teacher.schemas import Solve, Synthesize
@@ -59,7 +65,7 @@ def synthesize_step(recipe: Recipe, arm: Method) -> Step:
             **dict.fromkeys((*NEEDS[arm], *size_needs(recipe)), ()),
         },
         options={
-            **size_options(recipe),
+            **size_options(recipe, arm),
             "method": own.model_dump(),
             "synthesis": selection.synthesis.model_dump(),
             "decontamination": recipe.near_rules.model_dump(),
@@ -80,7 +86,7 @@ def clean_splits(recipe: Recipe) -> tuple[str, ...]:
 
 def requests_of(arm: Method, work: Work) -> tuple[dict[Group, int], int, More]:
     """What an arm asks for: pairs wanted of each group, new questions a request, and the requests."""
-    recipe, size = work.recipe, pairs_in_every_arm(work)
+    recipe, size = work.recipe, own_pairs(arm, work.recipe, pairs_in_every_arm(work))
     selection, validation = recipe.selection, work.split("validation")
     if arm != "stat-syn":
         places = difficult_places(work)

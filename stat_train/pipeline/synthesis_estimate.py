@@ -12,7 +12,7 @@ from stat_train.methods.proposing import Call, propose
 from stat_train.methods.solving import solve
 from stat_train.pipeline.judge_estimate import judged_solutions
 from stat_train.pipeline.opening import JUDGE, open_grader, open_prompts
-from stat_train.pipeline.selection import expected_pairs
+from stat_train.pipeline.selection import expected_pairs, own_pairs
 from stat_train.pipeline.step import Step, Work
 from stat_train.pipeline.synthesis import requests_of
 from stat_train.recipe import Method, Recipe
@@ -63,7 +63,8 @@ def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[C
         own = selection.stat_syn
         questions, source, shown = own.questions, splits["pool"], own.references
         skill = {"id": "a_skill", "text": DESCRIPTION}
-    size, assumed = expected_pairs(recipe, splits)
+    pairs, assumed = expected_pairs(recipe, splits)
+    wanted = own_pairs(arm, recipe, pairs)
     calls = [
         Call(
             (source[place % len(source)].subject, ""),
@@ -71,6 +72,6 @@ def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[C
             skill,
             place // len(source),
         )
-        for place in range(math.ceil(size / (questions * selection.synthesis.solutions)))
+        for place in range(math.ceil(wanted / (questions * selection.synthesis.solutions)))
     ]
     return questions, calls, assumed

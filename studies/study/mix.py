@@ -68,7 +68,7 @@ def primary_mix(evidence: Evidence) -> dict[str, dict[int, Accuracies]]:
     """Arm -> seed -> accuracies, of the seeds that have, from one start, all arms that any has; empty
     without both arms of the primary claim."""
     scores = evidence.scores()
-    found = _by_seed(evidence, scores)
+    found = by_seed(evidence, scores)
     if any(arm not in found for arm in PRIMARY):
         return {}
     common = set.intersection(*(set(its) for its in found.values()))
@@ -81,17 +81,18 @@ def lead(found: Mapping[str, Mapping[int, Accuracies]], other: str, name: str) -
     return [its[name] - found[other][seed][name] for seed, its in found["stat-sel"].items()]
 
 
-def _by_seed(evidence: Evidence, scores: Mapping[str, BySeed]) -> dict[str, dict[int, Accuracies]]:
+def by_seed(evidence: Evidence, scores: Mapping[str, BySeed]) -> dict[str, dict[int, Accuracies]]:
+    """Arm -> seed -> accuracies, of the seeds whose questions' kinds are known."""
     questions = _questions(evidence)
     return {
         arm: {
             seed: accuracies(
                 cell.scores.questions.values(), questions[seed]["kinds"], questions[seed]["pool"]
             )
-            for seed, cell in by_seed.items()
+            for seed, cell in its.items()
             if seed in questions
         }
-        for arm, by_seed in scores.items()
+        for arm, its in scores.items()
     }
 
 
@@ -110,7 +111,7 @@ def _shares(evidence: Evidence) -> dict[str, float]:
 
 
 def _kept(evidence: Evidence) -> list[str]:
-    found = _by_seed(evidence, evidence.kept())
+    found = by_seed(evidence, evidence.kept())
     rows = [
         [
             arm,

@@ -71,6 +71,7 @@ SETTINGS = (
     Setting(
         "solutions", "either order", ("augment", "stat-syn"), FEWER, run=("tutor.faults={other_order: 0.5}",)
     ),
+    Setting("rehearsal", "half", ("stat-sel",), FEWER, run=("selection.rehearsal=0.5",)),
     Setting("rounds", "two", ("stat-sel", "stat-sel-round-2", "stat-sel-at-once"), FEWER, recipe="rounds"),
     Setting(
         "grpo",
@@ -86,7 +87,8 @@ SETTINGS = (
 """In the order in which they run. Seeds of `prompting` are of sampling, on the domain of the first seed.
 `solutions` and the kept starts were added when the primary claim was known: the first when no arm of the
 tutor's solutions had been run, the second since another machine cannot make the claim's warm-ups again. So
-were `stat-sel` and `random` of `rounds` and `grpo`: what goes on from a training is compared with it."""
+were `stat-sel` and `random` of `rounds` and `grpo`: what goes on from a training is compared with it.
+`rehearsal` was added last, when it was known what STAT-Sel loses on the pool's own mix."""
 PARTS = tuple(dict.fromkeys(setting.part for setting in SETTINGS))
 ARMS = tuple(dict.fromkeys(arm for setting in SETTINGS for arm in setting.arms))
 
