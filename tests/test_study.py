@@ -9,7 +9,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
 from stat_train.run import Stage
-from studies.study import again, beyond, cells, claims, mix, primary, rehearsed, why
+from studies.study import again, beyond, cells, claims, mix, primary, rehearsed, tuning, why
 from studies.study.__main__ import main
 from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
@@ -64,6 +64,7 @@ def test_a_finished_arm_leaves_a_digit_for_each_question_and_the_rate_it_was_tra
     assert rows["stat-sel", "test"]["seen"] < 12
     assert {row["arm"] for row in read_rows(folder / "rows", "diagnosis")} == {"oracle", "stat-sel"}
     questions = {row["split"]: row for row in read_rows(folder / "rows", "questions")}
+    assert len(questions.pop("development")["kinds"]) == 17  # where rates are tuned
     for own in ("skills", "kinds"):
         assert {split: len(row[own]) for split, row in questions.items()} == {"test": 34, "ood": 17}
         assert all(questions["test"][own])
@@ -487,3 +488,21 @@ def test_rehearsal_stands_beside_the_arms_it_is_between_from_one_start(tmp_path:
     assert "| random | +33.3 | [" in told
     assert "| +5.0 | [+5.0, +5.0] |" in told  # 85 % of the mix, where Random has 80 %
     assert "| stat-sel | 0.0 | [" in told
+
+
+def test_rates_are_shown_as_they_were_chosen_and_on_the_pools_own_mix(tmp_path: Path) -> None:
+    evidence = Evidence(tmp_path)
+    assert tuning.rates(evidence) == "Not run yet."
+    answers = ("1100", "1110", "0111")  # of equals the lower rate is chosen
+    rates = [
+        scored("random", 99, its, f"{rate:g}", learning_rate=rate, split="development")
+        for rate, its in zip(RATES, answers, strict=True)
+    ]
+    add_rows(tmp_path, "rates", [*rates, rates[0] | {"arm": "hard"}], CELL)
+    even = tuning.rates(evidence)
+    assert even.endswith("| random | 50.0% | **75.0%** | 75.0% |\n| hard | 50.0% | - | - |")
+    mixed = {"kinds": ["often", "often", "rare", "seldom"], "pool": {"often": 90, "rare": 4, "seldom": 6}}
+    add_rows(tmp_path, "questions", [mixed | {"seed": 99, "split": "development"}], ("seed", "split"))
+    both = tuning.rates(evidence)
+    assert both.startswith(even)
+    assert both.endswith("| random | 90.0% | **94.0%** | 55.0% |\n| hard | 90.0% | - | - |")

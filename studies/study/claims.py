@@ -1,4 +1,4 @@
-"""The tables of all arms, the secondary comparisons, the learning rates, and what it took."""
+"""The tables of all arms, the secondary comparisons, and what it took."""
 
 from collections.abc import Mapping
 from statistics import fmean
@@ -7,19 +7,7 @@ from stat_train.evaluation.paired import holm
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
 from studies.study.evidence import BySeed, Evidence, difference, mean
-from studies.study.plan import (
-    FROZEN,
-    KEPT,
-    PARTS,
-    PRIMARY,
-    RATES,
-    SECONDARY,
-    SEEDS,
-    TRAINED,
-    TUNING_SEED,
-    Setting,
-    best_rate,
-)
+from studies.study.plan import FROZEN, KEPT, PARTS, PRIMARY, SECONDARY, SEEDS, Setting
 from studies.study.words import NOT_RUN, interval
 
 
@@ -95,21 +83,6 @@ def secondary(evidence: Evidence) -> str:
     note = f"\n\nNot run yet: {'; '.join(missing)}." if missing else ""
     headers = ["comparison", "on", "seeds", "points", "95% (bootstrap)", "p (Student's t)", "p (Holm)"]
     return table(headers, rows, right=range(2, 7)) + note
-
-
-def rates(evidence: Evidence) -> str:
-    """Accuracy on the development split of the tuning seed at each learning rate; the chosen one is bold."""
-    by_rate = {rate: evidence.scores("rates", f"{rate:g}", "development") for rate in RATES}
-    rows = []
-    for arm in TRAINED:
-        tried = {rate: its[arm][TUNING_SEED].scores.accuracy for rate, its in by_rate.items() if arm in its}
-        best = best_rate(tried) if len(tried) == len(RATES) else None
-        cells = [percent(tried[rate]) if rate in tried else "-" for rate in RATES]
-        if tried:
-            cells = [f"**{c}**" if rate == best else c for rate, c in zip(RATES, cells, strict=True)]
-            rows.append([arm, *cells])
-    headers = ["arm", *(f"{rate:g}" for rate in RATES)]
-    return table(headers, rows, right=range(1, len(headers))) if rows else NOT_RUN
 
 
 def hours(evidence: Evidence) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
-from studies.study import again, beyond, claims, mix, pictures, primary, rehearsed, why
+from studies.study import again, beyond, claims, mix, pictures, primary, rehearsed, tuning, why
 from studies.study.evidence import Evidence
 
 BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
@@ -18,7 +18,7 @@ BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
     "mix": mix.mix,
     "rehearsal": rehearsed.rehearsal,
     "secondary": claims.secondary,
-    "rates": claims.rates,
+    "rates": tuning.rates,
     "diagnosis": why.diagnosis,
     "skills": why.skills,
     "solutions": beyond.solutions,

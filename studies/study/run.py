@@ -90,6 +90,9 @@ def _run(place: Place, setting: Setting, seed: int, arm: str) -> None:
             for split in setting.splits
         ]
         add_rows(place.folder, "questions", questions, ("seed", "split"))
+    if setting.part == "rates":
+        questions = [{"seed": seed, "split": split, **mix_of(stages, split)} for split in setting.splits]
+        add_rows(place.folder, "questions", questions, ("seed", "split"))
     if arm.endswith(GRPO_SUFFIX):
         add_rows(place.folder, "rewards", [cell | {"arm": arm, "batches": rewards_of(stages, arm)}], CELL)
     add_rows(place.folder, setting.part, rows, (*CELL, "split"))
