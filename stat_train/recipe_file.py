@@ -1,6 +1,5 @@
 """Recipes from YAML files, with `key=value` overrides; every fault is one line that names its key."""
 
-import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,8 +12,8 @@ from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.evaluation.benchmark_file import read_benchmark
 from stat_train.evaluation.options import BenchmarkOptions
-from stat_train.options import options_in
 from stat_train.recipe import DISCOVER, Recipe
+from stat_train.recipe_fault import fault_line
 from stat_train.yaml_file import read_mapping, require_plain
 
 MUST_EXIST = (
@@ -110,7 +109,7 @@ def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recip
     try:
         recipe = Recipe.model_validate(tree)
     except ValidationError as error:
-        raise UserError(_fault(error, path, overridden)) from None
+        raise UserError(fault_line(error, path, overridden)) from None
     for key in MUST_EXIST:
         value = _at(recipe, key)
         if value is not None and str(value) != DISCOVER and not Path(value).exists():
@@ -174,37 +173,6 @@ def _override(tree: dict[str, Any], text: str) -> str:
         raise UserError(f"command line: {key}: {value!r} is not YAML; quote it") from None
     require_plain(at[last], "command line", key)
     return key
-
-
-def _fault(error: ValidationError, file: Path, overridden: Sequence[str]) -> str:
-    first = error.errors(include_url=False)[0]
-    key = ".".join(map(str, first["loc"]))
-    where = (
-        "command line" if any(key == its or key.startswith(f"{its}.") for its in overridden) else str(file)
-    )
-    if first["type"] == "extra_forbidden":
-        return f"{where}: {key}: unknown key; {_did_you_mean(first['loc'])}"
-    if first["type"] == "missing":
-        return f"{where}: {key}: this key is missing; add it"
-    is_no_list = first["type"] in ("tuple_type", "list_type")
-    message = "write a list, such as [a, b]" if is_no_list else first["msg"].removeprefix("Value error, ")
-    if not key:
-        return f"{where}: {message}"
-    return f"{where}: {key}: {message} (it is {_short(first['input'])})"
-
-
-def _did_you_mean(place: tuple[int | str, ...]) -> str:
-    section: Any = Recipe
-    for part in place[:-1]:
-        section = options_in(section.model_fields[str(part)].annotation)
-    known = list(section.model_fields)
-    close = difflib.get_close_matches(str(place[-1]), known, n=1)
-    return f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _get(tree: Mapping[str, Any], key: str) -> Any:

@@ -125,6 +125,8 @@ def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[
         ("sft.epohcs=2", ("command line: sft.epohcs: unknown key", "did you mean epochs?")),
         ("sft.epochs=few", ("command line: sft.epochs", "'few'")),
         ("sft.epochs", ("command line", "write key=value")),
+        ("sft.learning_rate=abc", ("command line: sft.learning_rate: Input should be a valid number",)),
+        ("sft.learning_rate=[0.1,x]", ("command line: sft.learning_rate.1: ", "(it is 'x')")),
         ("sft=[1", ("command line: sft", "quote it")),
         ("seed=7.0", ("command line: seed", "valid integer")),
         ("name=2024-13-45", ("command line: name", "quote it")),

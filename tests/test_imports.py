@@ -22,7 +22,7 @@ LEVEL = {
     **dict.fromkeys(("difficulty", "metacognition"), 2),
     **dict.fromkeys(("methods", "training", "evaluation", "report"), 3),
     "tutor": 3,
-    **dict.fromkeys(("recipe", "recipe_file", "recipe_keys", "pipeline"), 4),
+    **dict.fromkeys(("recipe", "recipe_file", "recipe_fault", "recipe_keys", "pipeline"), 4),
     **dict.fromkeys(("cli", "cli_evaluation", "cli_tools", "__main__"), 5),
 }
 TUTOR_MAY_USE = {"errors", "options", "assets", "progress", "data", "teacher", "tutor"}

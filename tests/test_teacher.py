@@ -409,3 +409,13 @@ def test_the_next_request_goes_out_while_the_last_answer_is_committed(ask, monke
     results, *_ = ask(server, [request(n) for n in range(4)], max_in_flight=1)
     assert answers(results) == ["0", "1", "2", "3"]
     assert overtaken == [True, True, True, False]  # after the last row none goes out
+
+
+def test_a_teacher_that_is_closed_says_so(tmp_path: Path):
+    server = ScriptedServer(solve)
+    with Teacher(TeacherOptions(endpoint="http://teacher", model="t"), tmp_path / "c", app=server) as teacher:
+        assert answers(teacher.ask([request(1)])) == ["1"]
+    for closed in (teacher.ask, teacher.estimate):
+        with pytest.raises(UserError, match="this Teacher is closed: ask inside its `with` block"):
+            closed([request(2)])
+    assert len(server.bodies) == 1

@@ -62,6 +62,7 @@ class Teacher:
         self._dialects = {url: Dialect.of(options) for url in options.urls}
         self._answered: dict[str, int] = {}
         self._tally = Tally()
+        self._closed = False
         self._engine: Engine = beside._engine if beside else Engine(options)
         self._paces: Paces = beside._paces if beside else Paces.of(options)
 
@@ -74,6 +75,7 @@ class Teacher:
         self.close()
 
     def close(self) -> None:
+        self._closed = True
         self._engine.close()
         self._cache.close()
 
@@ -103,6 +105,7 @@ class Teacher:
         Interrupted (Ctrl-C): all replies so far are kept, the same call goes on from there. UserError: no
         request can be answered (unreachable, key, model, cache, context), in one line.
         """
+        self._check_open()
         total = len(requests) if isinstance(requests, Sized) else None
         before = self._tally.requests
         try:
@@ -115,8 +118,13 @@ class Teacher:
                 f"{self._under_way()}: run the same command again to go on"
             ) from None
 
+    def _check_open(self) -> None:
+        if self._closed:
+            raise UserError("this Teacher is closed: ask inside its `with` block, or open another")
+
     def estimate(self, requests: Iterable[TeacherRequest]) -> Estimate:
         """What `ask` would send and cost at most, repairs of new answers aside. Sends nothing."""
+        self._check_open()
         count, longest, most = 0, None, 0
         to_ask: dict[bytes, int] = {}
         numbered = enumerate(requests)
