@@ -332,3 +332,63 @@ def test_the_home_and_signs_in_a_path(tmp_path: Path, monkeypatch: pytest.Monkey
     for missing in ("~/none.jsonl", "~nobody-of-this-name/none.jsonl"):
         with pytest.raises(UserError, match=f"{missing}: no such file"):
             read_examples(missing)
+
+
+CHAT = [{"role": "user", "content": "9 - 5?"}, {"role": "assistant", "content": "9 - 5 = 4\n#### 4"}]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_chat_gives_its_question_and_its_solution(tmp_path: Path, kind: str) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    parts = [{"type": "text", "text": "2 + 2?"}]
+    shared = [{"from": "system", "value": "Be brief."}, {"from": "human", "value": "9 - 5?"}]
+    path = tmp_path / f"d.{kind}"
+    rows = [{"messages": CHAT, "level": 1}]
+    if kind == "jsonl":  # where rows may differ in form
+        rows += [{"messages": shared}, {"messages": [{"role": "user", "content": parts}]}]
+        jsonl(path, rows)
+    else:
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    columns = Columns(question="messages", solution="messages", answer_from="####")
+    first, *more = read_examples(path, columns)
+    assert (first.question, first.solution, first.answer) == ("9 - 5?", "9 - 5 = 4\n#### 4", "4")
+    assert first.meta == {}
+    assert [(its.question, its.solution, its.meta) for its in more] == [
+        ("9 - 5?", None, {"system": "Be brief."}),
+        ("2 + 2?", None, {}),
+    ][: len(more)]
+
+
+def test_prompt_and_completion_may_each_be_a_chat(tmp_path: Path) -> None:
+    row = {"prompt": CHAT[:1], "completion": CHAT[1:]}
+    [example] = read_examples(
+        jsonl(tmp_path / "d.jsonl", [row]), Columns(question="prompt", solution="completion")
+    )
+    assert (example.question, example.solution) == ("9 - 5?", "9 - 5 = 4\n#### 4")
+
+
+@pytest.mark.parametrize(
+    ("messages", "words"),
+    [
+        ([*CHAT, *CHAT], "line 1: field 'messages': user speaks twice"),
+        ([CHAT[0], CHAT[0]], "field 'messages': user speaks twice, and a row is one question"),
+        ([CHAT[1], CHAT[0]], "field 'messages': assistant speaks before user; put the question first"),
+        ([{"role": "tool", "content": "4"}], "field 'messages': a message of 'tool'; leave user"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "a message that is not text; only text"),
+        (CHAT[1:], "field 'messages': the question is empty"),
+    ],
+)
+def test_a_chat_that_is_not_one_question_is_one_line(tmp_path: Path, messages: list, words: str) -> None:
+    path = jsonl(tmp_path / "d.jsonl", [{"messages": messages}])
+    with pytest.raises(UserError, match=words):
+        read_examples(path, Columns(question="messages", solution="messages"))
+
+
+def test_a_file_of_chats_without_a_question_column_is_told_how_to_be_read(tmp_path: Path) -> None:
+    path = jsonl(tmp_path / "d.jsonl", [{"messages": CHAT}])
+    with pytest.raises(
+        UserError, match=r"columns there: messages; for chats: columns\.question and solution: me"
+    ):
+        read_examples(path)

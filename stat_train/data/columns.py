@@ -8,10 +8,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
+from stat_train.data.chat import SPEAKERS, message_of, system_of
 from stat_train.data.example import Example
 from stat_train.data.marks import boxed, hash_marked
 from stat_train.options import Options
 
+CHATS = ("messages", "conversations", "conversation")
 FIELDS = ("id", "question", "solution", "answer", "subject", "skills", "level")
 
 
@@ -24,6 +26,9 @@ class Columns(Options):
     `\\boxed{}` of the solution, or behind the last `####` of the solution (as in GSM8K); a
     solution without the mark leaves its row without an answer. `list`: the answer's column holds
     a list of texts, which are all asked for; they are joined by ", ".
+
+    A cell in chat form, a list of messages, is read by its role: `question` takes what the user says and
+    `solution` what the assistant does, so that both may name one column. A system message goes to `meta`.
     """
 
     id: str | None = Field(None, description="no such column: made from the question's text")
@@ -66,7 +71,11 @@ class Columns(Options):
                 resolved[field] = field
             elif column:
                 if column not in present:
-                    raise ValueError(f"no column '{column}' for {field}; columns there: {', '.join(present)}")
+                    chat = next((name for name in CHATS if name in present), None)
+                    raise ValueError(
+                        f"no column '{column}' for {field}; columns there: {', '.join(present)}"
+                        + (f"; for chats: columns.question and solution: {chat}" if chat else "")
+                    )
                 resolved[field] = column
         if self.answer_in_solution and "solution" not in resolved:
             raise ValueError(
@@ -80,7 +89,9 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
 
     `meta` holds all other columns but those that JSON cannot hold, such as images and bytes.
     """
-    values = {field: row.get(column) for field, column in fields.items()}
+    values = {
+        field: message_of(row.get(column), SPEAKERS.get(field), column) for field, column in fields.items()
+    }
     question = _text(values.get("question"), fields["question"])
     if question is None:
         raise ValueError(f"field '{fields['question']}': the question is empty; fill it in or remove the row")
@@ -91,6 +102,8 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
         answer = marked[-1] if marked else None
     used = set(fields.values())
     others = {key: value for key, value in row.items() if key not in used and key != "meta"}
+    if system := system_of(row.get(fields["question"]), fields["question"]):
+        others["system"] = system
     nested = row.get("meta")
     others |= nested if isinstance(nested, Mapping) else {"meta": nested}
     meta = {key: plain for key, value in others.items() if (plain := _plain(value)) is not None}
