@@ -9,7 +9,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.errors import UserError
 from stat_train.run import Stage
-from studies.study import again, beyond, cells, claims, mix, primary, rehearsed, tuning, why
+from studies.study import again, beyond, cells, claims, mix, primary, remedies, tuning, why
 from studies.study.__main__ import main
 from studies.study.cells import Place, chosen_rate, warm_up
 from studies.study.evidence import Evidence, difference
@@ -461,6 +461,8 @@ def test_the_pools_own_mix_shows_what_an_even_test_hides(tmp_path: Path) -> None
     assert "| rarest third (5% of it) | 0.0% | 0.0% | 100.0% | +100.0 |" in told
     assert "| as the pool | 0.0% | 80.0% | 20.0% | −60.0 | [−60.0, −60.0] |" in told
     assert told.endswith("| hard | 1 | 100.0% | 0.0% | 100.0% | 85.0% |")
+    add_rows(tmp_path, "arms", [kept("stat-sel", SEEDS[1], "0" * 20 + "1" * 40)], CELL)
+    assert mix.mix(evidence).endswith("| hard | 85.0% |  |\n| stat-sel |  | 20.0% |")
     said = primary.headline(evidence)
     assert said.startswith("**Interim: STAT-Sel beats Random: +33.3 points")
     assert "(80% of it) STAT-Sel minus Random is −100.0 [" in said
@@ -472,7 +474,7 @@ def test_the_pools_own_mix_shows_what_an_even_test_hides(tmp_path: Path) -> None
 def test_rehearsal_stands_beside_the_arms_it_is_between_from_one_start(tmp_path: Path) -> None:
     """As above, two seeds, a third with another start; the half keeps the common kind and one rare one."""
     evidence = Evidence(tmp_path)
-    assert rehearsed.rehearsal(evidence) == "Not run yet."
+    assert remedies.remedies(evidence) == "Not run yet."
     often, made = "1" * 20 + "0" * 40, "0" * 20 + "1" * 40
     arms = {"start": "0" * 60, "random": often, "balanced": often, "stat-sel": made}
     add_rows(tmp_path, "arms", [kept(arm, s, its) for arm, its in arms.items() for s in SEEDS[:3]], CELL)
@@ -482,12 +484,17 @@ def test_rehearsal_stands_beside_the_arms_it_is_between_from_one_start(tmp_path:
     half = [scored("stat-sel", s, "1" * 40 + "0" * 20, "half", start=f"kept start {s}") for s in SEEDS[:2]]
     elsewhere = scored("stat-sel", SEEDS[2], "0" * 60, "half")
     add_rows(tmp_path, "rehearsal", [*half, elsewhere], CELL)
-    told = rehearsed.rehearsal(evidence)
-    assert told.startswith("Seeds 100, 101:\n")
+    told = remedies.remedies(evidence)
+    assert told.startswith("Rehearsal, seeds 100, 101:\n")
     assert "| stat-sel, half rehearsal | 66.7% | 100.0% | 0.0% | 100.0% | 85.0% |" in told
     assert "| random | +33.3 | [" in told
     assert "| +5.0 | [+5.0, +5.0] |" in told  # 85 % of the mix, where Random has 80 %
     assert "| stat-sel | 0.0 | [" in told
+    assert "Rounds" not in told
+    later = scored("stat-sel-round-2", SEEDS[1], "1" * 60, "two")
+    add_rows(tmp_path, "rounds", [later], CELL)
+    told = remedies.remedies(evidence).partition("Rounds, seed 101:\n")[2]
+    assert told.endswith("| stat-sel-round-2 | 100.0% | 100.0% | 100.0% | 100.0% | 100.0% |")
 
 
 def test_rates_are_shown_as_they_were_chosen_and_on_the_pools_own_mix(tmp_path: Path) -> None:

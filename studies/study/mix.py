@@ -122,7 +122,19 @@ def _kept(evidence: Evidence) -> list[str]:
         if (its := found.get(arm))
     ]
     headers = ["kept starts", "seeds", *PARTS, AS_POOL]
-    return [table(headers, rows, right=range(1, len(headers)))] if rows else []
+    return [table(headers, rows, right=range(1, len(headers))), *_seed_by_seed(found)] if rows else []
+
+
+def _seed_by_seed(found: Mapping[str, Mapping[int, Accuracies]]) -> list[str]:
+    seeds = sorted({seed for its in found.values() for seed in its})
+    if len(seeds) < 2:
+        return []
+    rows = [
+        [arm, *(percent(found[arm][seed][AS_POOL]) if seed in found[arm] else "" for seed in seeds)]
+        for arm in KEPT.arms
+        if arm in found
+    ]
+    return [table([f"kept starts, {AS_POOL}", *map(str, seeds)], rows, right=range(1, len(seeds) + 1))]
 
 
 def sentence(evidence: Evidence) -> str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
 from stat_train.errors import UserError
-from studies.study import again, beyond, claims, mix, pictures, primary, rehearsed, tuning, why
+from studies.study import again, beyond, claims, mix, pictures, primary, remedies, tuning, why
 from studies.study.evidence import Evidence
 
 BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
@@ -16,7 +16,7 @@ BLOCKS: Mapping[str, Callable[[Evidence], str]] = {
     "rerun": again.rerun,
     "arms": claims.arms,
     "mix": mix.mix,
-    "rehearsal": rehearsed.rehearsal,
+    "remedies": remedies.remedies,
     "secondary": claims.secondary,
     "rates": tuning.rates,
     "diagnosis": why.diagnosis,

@@ -1,4 +1,4 @@
-"""STAT-Sel with half of its pairs drawn evenly from the pool: what that keeps, and what it costs."""
+"""What gives back on the pool's own mix: pairs drawn evenly from the pool, and training that goes on."""
 
 from collections.abc import Mapping
 from statistics import fmean
@@ -12,13 +12,28 @@ from studies.study.words import NOT_RUN, interval
 
 PART, SETTING = "rehearsal", "half"
 HALF = "stat-sel, half rehearsal"
+FURTHER = {"Rounds": ("rounds", "two"), "GRPO": ("grpo", "on top")}
+"""Part and setting of what goes on from a training of STAT-Sel."""
 
 
-def rehearsal(evidence: Evidence) -> str:
-    """It beside the arms that it stands between, on the seeds that have all of them from one start."""
-    scores = _scores(evidence)
-    if HALF not in scores:
-        return NOT_RUN
+def remedies(evidence: Evidence) -> str:
+    """STAT-Sel with half of its pairs drawn evenly from the pool, beside the arms that it stands between, on
+    the seeds that have all from one start; then second rounds and GRPO, beside what they go on from."""
+    told = []
+    if scores := _rehearsed(evidence):
+        told = [_title("Rehearsal", scores), _mixes(evidence, scores), _against(evidence, scores)]
+    for name, (part, setting) in FURTHER.items():
+        if found := evidence.scores(part, setting):
+            told += [_title(name, found), _mixes(evidence, found)]
+    return "\n\n".join(told) or NOT_RUN
+
+
+def _title(name: str, scores: Mapping[str, BySeed]) -> str:
+    seeds = sorted({seed for its in scores.values() for seed in its})
+    return f"{name}, seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}:"
+
+
+def _mixes(evidence: Evidence, scores: Mapping[str, BySeed]) -> str:
     mixes = by_seed(evidence, scores)
     rows = [
         [
@@ -29,20 +44,17 @@ def rehearsal(evidence: Evidence) -> str:
         for arm, its in scores.items()
     ]
     headers = ["arm", "test", *PARTS, AS_POOL]
-    seeds = list(scores[HALF])
-    against = [arm for arm in scores if arm != HALF]
-    compared = [_compared(arm, scores, mixes) for arm in against]
-    told = [f"{HALF} minus", "test", "95%", AS_POOL, "95% (t)"]
-    return "\n\n".join(
-        [
-            f"Seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}:",
-            table(headers, rows, right=range(1, len(headers))),
-            table(told, compared, right=range(1, len(told))),
-        ]
-    )
+    return table(headers, rows, right=range(1, len(headers)))
 
 
-def _scores(evidence: Evidence) -> dict[str, BySeed]:
+def _against(evidence: Evidence, scores: Mapping[str, BySeed]) -> str:
+    mixes = by_seed(evidence, scores)
+    compared = [_compared(arm, scores, mixes) for arm in scores if arm != HALF]
+    headers = [f"{HALF} minus", "test", "95%", AS_POOL, "95% (t)"]
+    return table(headers, compared, right=range(1, len(headers)))
+
+
+def _rehearsed(evidence: Evidence) -> dict[str, BySeed]:
     kept, half = evidence.kept(), evidence.scores(PART, SETTING).get("stat-sel", {})
     found = {arm: kept.get(arm, {}) for arm in SIMPLE} | {HALF: half}
     common = [
