@@ -1,3 +1,4 @@
+import csv
 import json
 from dataclasses import replace
 from datetime import date, timedelta
@@ -375,12 +376,18 @@ def test_prompt_and_completion_may_each_be_a_chat(tmp_path: Path) -> None:
         ([*CHAT, *CHAT], "line 1: field 'messages': user speaks twice"),
         ([CHAT[0], CHAT[0]], "field 'messages': user speaks twice, and a row is one question"),
         ([CHAT[1], CHAT[0]], "field 'messages': assistant speaks before user; put the question first"),
-        ([{"role": "tool", "content": "4"}], "field 'messages': a message of 'tool'; leave user"),
-        ([{"role": "user", "content": [{"type": "image"}]}], "a message that is not text; only text"),
+        ([{"role": "tool", "content": "4"}], "field 'messages': a message by 'tool'; rename it to user"),
+        ([{"role": ["user"], "content": "4"}], "field 'messages': a message by \\['user'\\]; rename it"),
+        ([{"role": "system", "content": "4"}] * 2, "field 'messages': two system messages; make one"),
+        ([{"role": "user", "content": [{"type": "image"}]}], "a message that is not text .*; remove the row"),
         (CHAT[1:], "field 'messages': the question is empty"),
+        ([], "field 'messages': no list of messages; write"),
+        ([*CHAT, "4"], "field 'messages': no list of messages; write"),
+        ("9 - 5?", "field 'messages': no list of messages; write"),
+        (None, "field 'messages': no list of messages; write"),
     ],
 )
-def test_a_chat_that_is_not_one_question_is_one_line(tmp_path: Path, messages: list, words: str) -> None:
+def test_a_chat_that_is_not_one_question_is_one_line(tmp_path: Path, messages: object, words: str) -> None:
     path = jsonl(tmp_path / "d.jsonl", [{"messages": messages}])
     with pytest.raises(UserError, match=words):
         read_examples(path, Columns(question="messages", solution="messages"))
@@ -392,3 +399,21 @@ def test_a_file_of_chats_without_a_question_column_is_told_how_to_be_read(tmp_pa
         UserError, match=r"columns there: messages; for chats: columns\.question and solution: me"
     ):
         read_examples(path)
+
+
+def test_a_chat_may_be_text_in_csv_a_list_of_each_part_or_beside_chats_of_the_other_kind(
+    tmp_path: Path,
+) -> None:
+    """JSON text, as CSV holds it; a dict of lists and nulls, as tables hold chats; names in any case."""
+    with (tmp_path / "d.csv").open("w") as file:
+        csv.writer(file).writerows([["messages"], [json.dumps(CHAT)]])
+    lists = {"role": ["User", "Assistant"], "content": [its["content"] for its in CHAT]}
+    nulls = [{**its, "from": None, "value": None} for its in CHAT]
+    other = [
+        {"role": None, "content": None, "from": "human", "value": CHAT[0]["content"]},
+        {"role": None, "content": None, "from": "gpt", "value": CHAT[1]["content"]},
+    ]
+    jsonl(tmp_path / "d.jsonl", [{"messages": its} for its in (lists, nulls, other)])
+    columns = Columns(question="messages", solution="messages")
+    read = [*read_examples(tmp_path / "d.csv", columns), *read_examples(tmp_path / "d.jsonl", columns)]
+    assert [(its.question, its.solution) for its in read] == [("9 - 5?", "9 - 5 = 4\n#### 4")] * 4

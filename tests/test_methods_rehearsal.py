@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 from stat_train.methods.rehearsal import most_pairs, rehearsal_pairs, rehearse
 from stat_train.methods.training_set import TrainingSet, training_set
 
@@ -42,6 +43,13 @@ def test_a_pool_that_is_too_small_repeats_each_question_equally_often() -> None:
 def test_without_a_share_the_set_stays_as_it_is() -> None:
     assert rehearse(targeted(8), POOL, 0) == targeted(8)
     assert rehearsal_pairs(300, 0.0) == 0
+
+
+def test_a_pool_without_questions_and_fewer_pairs_than_none_are_errors() -> None:
+    with pytest.raises(UserError, match="no questions to draw rehearsal from"):
+        rehearse(targeted(8), [], 4)
+    with pytest.raises(ValueError, match="-1 pairs of rehearsal; give 0 or more"):
+        rehearse(targeted(8), POOL, -1)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9])

@@ -12,7 +12,7 @@ from stat_train.errors import UserError
 from stat_train.methods.training_set import TrainingSet
 from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.estimate import estimate
-from stat_train.pipeline.selection import source_of, token_cost, training_set_of
+from stat_train.pipeline.selection import token_cost, training_set_of
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
 from stat_train.report.extras import Extras, TrainingSetSummary
@@ -140,8 +140,14 @@ def test_a_share_of_every_targeted_arm_is_rehearsal_which_the_teacher_is_not_pai
         assert (stages[f"select {arm}"].key == without[f"select {arm}"].key) == as_before
     wanted = read_jsonl(stages["synthesize stat-syn"].file("yield.jsonl"))
     assert sum(row["wanted"] for row in wanted) == 13
-    assert source_of(recipe, "hard") == "pool; 40% of them evenly from the pool"
-    assert source_of(recipe, "random") == "pool"
+    assert stages["select hard"].manifest["counts"]["rehearsal"] == 8
+    assert "rehearsal" not in stages["select random"].manifest["counts"]
+    planned = {title: work for title, _, work in plan(recipe)}
+    assert (
+        planned["synthesize stat-syn"] == "new questions for 21 pairs, 8 of them rehearsal, 3 solutions each"
+    )
+    assert planned["select hard"] == "21 pairs, 8 of them rehearsal"
+    assert planned["select random"] == "21 pairs"
 
 
 def test_rehearsal_keeps_its_share_of_rewritten_answers_of_tokens_and_of_the_estimate(
@@ -247,6 +253,20 @@ def test_what_each_arm_holds_is_told(tiny: Path, tmp_path: Path) -> None:
     shown = sets_table(held)
     assert shown.row_count == 2
     assert "every arm holds 6 pairs" in str(shown.title)
+
+
+def test_what_of_an_arm_is_rehearsal_is_told_wherever_its_pairs_are(tiny: Path, tmp_path: Path) -> None:
+    few = ["arms=[random,stat-sel]", "selection.size=6", "selection.rehearsal=0.9"]
+    recipe = recipe_for(tiny, tmp_path / "run", *few)
+    stages = run_recipe(recipe)
+    extras = Extras.model_validate_json(stages["report"].file("extras.json").read_bytes())
+    assert {arm: its.rehearsal for arm, its in extras.sets.items()} == {"random": 0, "stat-sel": 5}
+    assert {example.arm for example in extras.selected} == {"stat-sel"}  # one that was drawn for a skill
+    page = (recipe.folder / "report.md").read_text()
+    assert "A part of the pairs is rehearsal, drawn uniformly from the pool: `stat-sel` 5." in page
+    assert "pool; 5 pairs are rehearsal" in page
+    card = (stages["sft stat-sel"].file("model") / "README.md").read_text()
+    assert "6 different questions; 5 of the pairs are rehearsal, uniformly from the pool" in card
 
 
 def _of_tokens(*tokens: int) -> dict[str, TrainingSetSummary]:

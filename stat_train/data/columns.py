@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stat_train.data.chat import SPEAKERS, message_of, system_of
+from stat_train.data.chat import FORM, SPEAKERS, message_of, messages_in, system_of
 from stat_train.data.example import Example
 from stat_train.data.marks import boxed, hash_marked
 from stat_train.options import Options
@@ -89,6 +89,9 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
 
     `meta` holds all other columns but those that JSON cannot hold, such as images and bytes.
     """
+    asked = fields["question"]
+    if _should_be_chat(row.get(asked), fields) and messages_in(row.get(asked)) is None:
+        raise ValueError(f"field '{asked}': no list of messages; write {FORM}, or remove the row")
     values = {
         field: message_of(row.get(column), SPEAKERS.get(field), column) for field, column in fields.items()
     }
@@ -102,7 +105,7 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
         answer = marked[-1] if marked else None
     used = set(fields.values())
     others = {key: value for key, value in row.items() if key not in used and key != "meta"}
-    if system := system_of(row.get(fields["question"]), fields["question"]):
+    if system := system_of(row.get(asked), asked):
         others["system"] = system
     nested = row.get("meta")
     others |= nested if isinstance(nested, Mapping) else {"meta": nested}
@@ -117,6 +120,12 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
         level=_text(values.get("level"), fields.get("level", "")),
         meta=meta,
     )
+
+
+def _should_be_chat(cell: Any, fields: Mapping[str, str]) -> bool:
+    """Whether a question's cell is to hold its solution too, or holds parts that are no text."""
+    parts = cell if isinstance(cell, list | tuple) else [cell]
+    return fields.get("solution") == fields["question"] or any(isinstance(its, Mapping) for its in parts)
 
 
 def _plain(value: Any) -> Any:

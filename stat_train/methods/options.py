@@ -141,7 +141,7 @@ class SelectionOptions(Options):
         0.0,
         ge=0,
         lt=1,
-        description="share of each arm's pairs that are drawn evenly from the pool instead, against "
+        description="share of each arm's pairs that are drawn uniformly from the pool instead, against "
         "forgetting what most of it is of; random, train and augment are drawn so anyway",
     )
     stat_sel: StatSelOptions = StatSelOptions()

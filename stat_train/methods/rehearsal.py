@@ -6,10 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 from stat_train.methods.drawing import Drawer
-from stat_train.methods.training_set import TrainingSet, training_set
-
-REHEARSAL = "rehearsal"
+from stat_train.methods.training_set import REHEARSAL, TrainingSet, training_set
 
 
 def rehearsal_pairs(size: int, share: float) -> int:
@@ -33,15 +32,19 @@ def rehearse(
     seed: int = 0,
     drawn_before: Mapping[str, int] | None = None,
 ) -> TrainingSet:
-    """`targeted` and `pairs` more, drawn evenly from the pool.
+    """`targeted` and `pairs` more, drawn uniformly from the pool.
 
     First those that neither `targeted` holds nor earlier rounds drew (`drawn_before`: how often, by id).
-    Their lineage names `rehearsal` as the method.
+    Their lineage names `rehearsal` as the method. Raises UserError for an empty pool.
     """
     import numpy as np
 
+    if pairs < 0:
+        raise ValueError(f"{pairs} pairs of rehearsal; give 0 or more")
     if not pairs:
         return targeted
+    if not pool:
+        raise UserError("the pool has no questions to draw rehearsal from")
     drawer = Drawer(len(pool), [seed, 12])
     held = Counter(str(row.lineage["source_id"]) for row in targeted.rows)
     drawer.count(pool, held + Counter(drawn_before or {}))

@@ -10,6 +10,9 @@ from stat_train.data.example import Example
 from stat_train.data.jsonl import numbered_rows, write_jsonl
 from stat_train.errors import UserError
 
+REHEARSAL = "rehearsal"
+"""The method of pairs that stand beside an arm's own, uniformly from the pool."""
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingRow:
@@ -34,11 +37,14 @@ class TrainingSet:
         return len(self.rows)
 
     def counts(self) -> dict[str, Any]:
-        """Pairs, distinct questions, pairs drawn from a neighbour of their skill, pairs per skill."""
+        """Pairs, distinct questions, pairs drawn from a neighbour of their skill, pairs per skill; and where
+        there are any, pairs of rehearsal."""
         skills = Counter(row.lineage["skill"] for row in self.rows if "skill" in row.lineage)
         unique = len({row.lineage["source_id"] for row in self.rows})
+        rehearsed = sum(row.lineage["method"] == REHEARSAL for row in self.rows)
         return {
             "pairs": len(self.rows),
+            **({"rehearsal": rehearsed} if rehearsed else {}),
             "unique": unique,
             "backed_off": sum("drawn_from" in row.lineage for row in self.rows),
             "per_skill": dict(sorted(skills.items())),

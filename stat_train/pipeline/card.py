@@ -49,6 +49,7 @@ def model_card(recipe: Recipe, arm: str, given: Mapping[str, Stage]) -> ModelCar
         data=_data(recipe),
         pairs=counts.get("pairs", 0),
         unique_questions=counts.get("unique", 0),
+        rehearsal=counts.get("rehearsal", 0),
         further=_further(recipe, arm, given),
         per_skill=counts.get("per_skill", {}),
         hashes=_hashes(arm, given, student["fingerprint"]),

@@ -110,6 +110,7 @@ def _summary(work: Work, arm: str) -> TrainingSetSummary:
         unique_questions=counts["unique"],
         back_offs=counts["backed_off"],
         tokens=trained["counts"].get("tokens"),
+        rehearsal=counts.get("rehearsal", 0),
         source=source_of(work.recipe, arm),
         notes=manifest["notes"],
     )
@@ -168,7 +169,8 @@ def _diagnosed(work: Work) -> Iterator[DiagnosisExample]:
 def _selected(work: Work, arm: str) -> Iterator[SelectedExample]:
     questions = {example.id: example.question for example in work.split("validation")}
     rows = TrainingSet.read(work.file(f"select {arm}", "rows.jsonl")).rows
-    for row in list({row.question: row for row in reversed(rows)}.values())[::-1]:
+    own = [row for row in rows if row.lineage["method"] == arm]
+    for row in list({row.question: row for row in reversed(own)}.values())[::-1]:
         yield SelectedExample(
             arm=arm,
             question=row.question,

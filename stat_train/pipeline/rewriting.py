@@ -30,6 +30,7 @@ from stat_train.pipeline.opening import (
 from stat_train.pipeline.selection import (
     expected_pairs,
     pairs_in_every_arm,
+    planned_rehearsal,
     planned_size,
     size_needs,
     size_options,
@@ -45,7 +46,10 @@ def rewrite_step(recipe: Recipe, arm: Method) -> Step:
     return Step(
         "rewrite",
         partial(_rewrite, arm),
-        lambda sizes: f"{planned_size(recipe)}, {recipe.selection.rewrites(arm)} rewrites of each solution",
+        lambda sizes: (
+            f"{planned_size(recipe)}{planned_rehearsal(recipe, arm)}, "
+            f"{recipe.selection.rewrites(arm)} rewrites of each solution"
+        ),
         arm=arm,
         needs=draw_needs(arm) | dict.fromkeys(size_needs(recipe), ()),
         options={

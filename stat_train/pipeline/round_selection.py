@@ -62,7 +62,7 @@ def _select(rounds: RoundsOptions, number: int, work: Work) -> None:
     begun = "the start, on all rounds' pairs" if union else round_arm(rounds.arm, number - 1)
     notes = [f"trained from {begun}", *chosen.notes, *back.notes]
     if rounds.replay and not back.rows:
-        notes.append("nothing to replay: the whole set goes by the new profile")
+        notes.append("nothing to replay: its share goes by the new profile too")
     made = TrainingSet(rounds.arm, tuple([*earlier, *new] if union else new), tuple(notes))
     made.write(work.stage.file("rows.jsonl"))
     counts = {

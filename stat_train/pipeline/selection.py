@@ -42,7 +42,7 @@ def select_step(recipe: Recipe, arm: Method) -> Step:
     return Step(
         "select",
         partial(_select, arm),
-        lambda sizes: planned_size(recipe),
+        lambda sizes: f"{planned_size(recipe)}{planned_rehearsal(recipe, arm)}",
         arm=arm,
         needs=needs | dict.fromkeys(size_needs(recipe), ()),
         options={**size_options(recipe, arm), "method": own},
@@ -77,13 +77,24 @@ def planned_size(recipe: Recipe) -> str:
     return f"{selection.size:,} pairs" if selection.size else "as many pairs as STAT-Sel draws"
 
 
+def planned_rehearsal(recipe: Recipe, arm: Method) -> str:
+    """What of an arm's size is rehearsal, for a plan."""
+    selection = recipe.selection
+    share = selection.rehearsed(arm)
+    if not share:
+        return ""
+    if selection.size is None or selection.rewrites(arm):
+        return f", of which a share of {share:g} is rehearsal"
+    return f", {rehearsal_pairs(selection.size, share):,} of them rehearsal"
+
+
 def source_of(recipe: Recipe, arm: str) -> str:
     """Where the pairs of an arm, or of a later round of it, are from."""
     method = recipe.method_of(arm)
-    rewrites, share = recipe.selection.rewrites(method), recipe.selection.rehearsed(method)
-    pool = f"pool, {rewrites} reworded solutions each" if rewrites else "pool"
-    made = "written by the teacher" if method in SYNTHESIZED else pool
-    return f"{made}; {share:.0%} of them evenly from the pool" if share else made
+    if method in SYNTHESIZED:
+        return "written by the teacher"
+    rewrites = recipe.selection.rewrites(method)
+    return f"pool, {rewrites} reworded solutions each" if rewrites else "pool"
 
 
 def pairs_in_every_arm(work: Work) -> int:

@@ -29,6 +29,7 @@ from stat_train.pipeline.opening import (
 from stat_train.pipeline.selection import (
     own_pairs,
     pairs_in_every_arm,
+    planned_rehearsal,
     planned_size,
     size_needs,
     size_options,
@@ -56,7 +57,10 @@ def synthesize_step(recipe: Recipe, arm: Method) -> Step:
     return Step(
         "synthesize",
         partial(_synthesize, arm),
-        lambda sizes: f"new questions for {planned_size(recipe)}, {solutions} solutions each",
+        lambda sizes: (
+            f"new questions for {planned_size(recipe)}{planned_rehearsal(recipe, arm)}, "
+            f"{solutions} solutions each"
+        ),
         arm=arm,
         needs={
             "data": tuple(f"{split}.jsonl" for split in clean_splits(recipe)),

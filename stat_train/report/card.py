@@ -41,6 +41,7 @@ class ModelCard(BaseModel):
     data: str = ""
     pairs: int = 0
     unique_questions: int = 0
+    rehearsal: int = 0
     further: str = ""
     per_skill: dict[str, int] = {}
     hashes: dict[str, str] = {}
@@ -65,6 +66,8 @@ class ModelCard(BaseModel):
         yield from self._scored()
         yield "## Where it comes from"
         size = f"{code(self.arm)}, {self.pairs:,} pairs, {self.unique_questions:,} different questions"
+        if self.rehearsal:
+            size += f"; {self.rehearsal:,} of the pairs are rehearsal, uniformly from the pool"
         facts = {
             "base model": prose(self.base),
             "training set": size if self.pairs else "",

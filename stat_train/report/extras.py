@@ -13,13 +13,14 @@ class TrainingSetSummary(Extra):
     """What an arm was trained on; `notes` are one-line remarks (a skill that had too few rows).
 
     `tokens` are those of prompts and answers as the student reads them in one epoch, `source` where the
-    pairs are from.
+    pairs are from, but for those of `rehearsal`, which are uniformly from the pool.
     """
 
     rows: int
     unique_questions: int
     back_offs: int = 0
     tokens: int | None = None
+    rehearsal: int = 0
     source: str = ""
     notes: list[str] = []
 

@@ -21,7 +21,7 @@ from stat_train.report.reading import (
 from stat_train.report.results import START, Results
 from stat_train.report.round_page import round_sections
 from stat_train.report.rounds import described_arms
-from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline
+from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline, source_text
 from stat_train.report.views import (
     arm_order,
     main_split,
@@ -131,6 +131,9 @@ def _setting(results: Results, extras: Extras) -> Iterator[str]:
     known = ARMS | described_arms(results) | grpo_arms(results)
     arms = [f"{code(arm)}: {prose(known[arm])}" if arm in known else code(arm) for arm in arm_order(results)]
     yield f"The arms:\n\n{bullets(arms)}"
+    if rehearsing := [arm for arm, held in extras.sets.items() if held.rehearsal]:
+        told = ", ".join(f"{code(arm)} {extras.sets[arm].rehearsal:,}" for arm in rehearsing)
+        yield f"A part of the pairs is rehearsal, drawn uniformly from the pool: {told}."
 
 
 def _profile(results: Results, extras: Extras, drawn: bool) -> Iterator[str]:
@@ -191,7 +194,7 @@ def _training_sets(extras: Extras) -> Iterator[str]:
         yield table(
             ["arm", *SETS_COLUMNS, "source"],
             (
-                [code(arm, cell=True), *sets_figures(held), prose(held.source)]
+                [code(arm, cell=True), *sets_figures(held), prose(source_text(held))]
                 for arm, held in extras.sets.items()
             ),
             right=range(1, 1 + len(SETS_COLUMNS)),

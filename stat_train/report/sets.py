@@ -15,6 +15,11 @@ def sets_figures(held: TrainingSetSummary) -> list[str]:
     return [f"{held.rows:,}", f"{held.unique_questions:,}", tokens, f"{held.back_offs:,}"]
 
 
+def source_text(held: TrainingSetSummary) -> str:
+    """Where the pairs are from, with those that are rehearsal."""
+    return held.source + (f"; {held.rehearsal:,} pairs are rehearsal" if held.rehearsal else "")
+
+
 def sets_headline(sets: Mapping[str, TrainingSetSummary], tokens: int | None = None) -> str:
     """Whether the arms hold equally many pairs, or the `tokens` that every arm was to have."""
     rows = {held.rows for held in sets.values()}

@@ -14,7 +14,7 @@ from stat_train.report.grpo_wording import GRPO_COLUMNS, grpo_figures
 from stat_train.report.reading import cut_off, sampled
 from stat_train.report.results import START, Paired, ProfileRow, Results
 from stat_train.report.rounds import round_headline, round_scores
-from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline
+from stat_train.report.sets import SETS_COLUMNS, sets_figures, sets_headline, source_text
 from stat_train.report.views import (
     FEW,
     arm_order,
@@ -120,7 +120,7 @@ def sets_table(sets: Mapping[str, TrainingSetSummary], tokens: int | None = None
         table.add_column(header, justify="right")
     table.add_column("source", ratio=1, min_width=12)
     for arm, held in sets.items():
-        table.add_row(_data(arm), *sets_figures(held), _data(held.source))
+        table.add_row(_data(arm), *sets_figures(held), _data(source_text(held)))
     return table
 
 
