@@ -89,14 +89,19 @@ Overrides = Annotated[
 
 @prompts_app.command("list")
 def list_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
-    """The tasks, and the file that each is rendered from."""
-    from stat_train.pipeline.opening import open_prompts
+    """The tasks and the student, and the file that each is rendered from."""
+    from stat_train.pipeline.opening import open_prompts, student_template
+    from stat_train.pipeline.prompt_examples import STUDENT
     from stat_train.recipe_file import read_recipe
+    from stat_train.run import content_hash
     from stat_train.teacher.prompts import TASKS
 
-    prompts = open_prompts(read_recipe(recipe, overrides or ()))
+    read = read_recipe(recipe, overrides or ())
+    prompts = open_prompts(read)
     for task in TASKS:
         typer.echo(f"{task:16} {prompts.hash(task)[:8]}  {prompts.path(task)}")
+    path = student_template(read).path
+    typer.echo(f"{STUDENT:16} {content_hash(path)[:8]}  {path}")
 
 
 @prompts_app.command("show")
@@ -104,19 +109,19 @@ def show_prompt(
     task: Annotated[str, typer.Argument(help="A task of `prompts list`.")],
     recipe: RecipeFile,
     overrides: Overrides = None,
-    example: Annotated[int, typer.Option(min=0, help="Which question of the data.")] = 0,
+    example: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Which question of validation, or of the pool for synthesize and rewrite; 0 is the first.",
+        ),
+    ] = 0,
 ) -> None:
     """A prompt as it would be sent, with a real row."""
-    from stat_train.errors import UserError
-    from stat_train.pipeline.opening import open_prompts
-    from stat_train.pipeline.prompt_examples import prompt_contexts
+    from stat_train.pipeline.prompt_examples import shown_prompt
     from stat_train.recipe_file import read_recipe
 
-    read = read_recipe(recipe, overrides or ())
-    contexts = prompt_contexts(read, example)
-    if task not in contexts:
-        raise UserError(f"no prompt task {task!r}; the tasks are {', '.join(contexts)}")
-    for message in open_prompts(read).render(task, **contexts[task]):
+    for message in shown_prompt(read_recipe(recipe, overrides or ()), task, example):
         typer.echo(f"--- {message['role']} ---\n{message['content']}\n")
 
 
@@ -128,7 +133,12 @@ def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
     """
     from stat_train.pipeline.context import check_context
     from stat_train.pipeline.opening import open_prompts
-    from stat_train.pipeline.prompt_examples import also_shown, prompt_contexts
+    from stat_train.pipeline.prompt_examples import (
+        STUDENT,
+        also_shown,
+        check_student_template,
+        prompt_contexts,
+    )
     from stat_train.recipe_file import read_recipe
 
     read = read_recipe(recipe, overrides or ())
@@ -137,6 +147,7 @@ def check_prompts(recipe: RecipeFile, overrides: Overrides = None) -> None:
     for task, context in prompt_contexts(read, 0).items():
         prompts.check(task, context, also_shown(read, task))
         typer.echo(f"{task:16} ok  {prompts.path(task)}")
+    typer.echo(f"{STUDENT:16} ok  {check_student_template(read)}")
     for line in check_context(read):
         typer.echo(line)
 

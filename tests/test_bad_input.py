@@ -405,6 +405,49 @@ def test_a_student_template_that_leaves_out_the_question(here: Path, fails: Say,
     assert "question" in line
 
 
+@pytest.mark.parametrize("command", [("label",), ("run", "--dry-run"), ("prompts", "check")])
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{% block user %}Hello{% endblock %}", "block `user` does not use {{ question }}"),
+        ("{% block user %}{{ questoin }}{% endblock %}", "'questoin' is undefined"),
+        ("{% block user %}{{ question + 1 }}{% endblock %}", "can only concatenate str"),
+        ("Be brief.\n{% block user %}{{ question }}{% endblock %}", "text outside {% block %} is not sent"),
+    ],
+)
+def test_a_broken_student_template_of_prompts_dir_is_found_before_anything_is_asked(
+    here: Path, fails: Say, command: tuple[str, ...], text: str, told: str
+) -> None:
+    (here / "mine").mkdir()
+    (here / "mine" / "student.jinja").write_text(text)
+    first, *more = command
+    code, line = fails(first, *more, "recipe.yaml", "prompts_dir=mine")
+    assert code == 2
+    assert "mine/student.jinja" in line
+    assert told in line
+    assert not list(here.glob("runs/*/label-*"))
+
+
+@pytest.mark.parametrize(
+    ("task", "told"),
+    [
+        ("label_skills", "--example 5000: validation has only 4 questions; give 0 to 3"),
+        ("student", "--example 5000: validation has only 4 questions; give 0 to 3"),
+        ("rewrite", "--example 5000: pool has only 12 questions; give 0 to 11"),
+    ],
+)
+def test_an_example_beyond_the_split(here: Path, fails: Say, task: str, told: str) -> None:
+    code, line = fails("prompts", "show", task, "recipe.yaml", "--example", "5000")
+    assert (code, line) == (2, told)
+
+
+def test_a_file_that_is_no_profile(here: Path, fails: Say) -> None:
+    (here / "e.json").write_text("{}")
+    code, line = fails("profile", "show", "e.json")
+    assert code == 2
+    assert line.startswith("e.json: it is no profile: ")
+
+
 def test_a_column_of_groups_that_the_data_lacks(here: Path, fails: Say, tiny: Path) -> None:
     options = [f"student.model={tiny}", "sampling.max_tokens=4", "arms=[hard]", "selection.size=2"]
     code, line = fails("select", "recipe.yaml", *options, "selection.hard.group=kind")

@@ -1,6 +1,7 @@
 """The command line, as it is typed."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -131,10 +132,12 @@ def test_profiles_are_shown_and_compared(cli, tmp_path: Path) -> None:
 def test_prompts_are_listed_shown_with_real_rows_and_checked(cli) -> None:
     listed = cli("prompts", "list", "recipes/smoke.yaml")
     assert "diagnose" in listed
+    assert re.search(r"^student +[0-9a-f]{8}  .*student\.jinja$", listed, re.MULTILINE)
+    assert "--- user ---" in cli("prompts", "show", "student", "recipes/smoke.yaml")
     shown = cli("prompts", "show", "label_skills", "recipes/smoke.yaml", "--example", "2")
     other = cli("prompts", "show", "label_skills", "recipes/smoke.yaml")
     assert '<question id="q1">' in shown != other
-    assert cli("prompts", "check", "recipes/smoke.yaml").count(" ok ") == 8
+    assert cli("prompts", "check", "recipes/smoke.yaml").count(" ok ") == 9
     told = cli("prompts", "show", "diagnose", "recipes/smoke.yaml", "diagnosis.with_reference=true")
     assert "<reference " in told
     options = ("selection.stat_syn.references=4", "selection.stat_syn.questions=3")

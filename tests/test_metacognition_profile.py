@@ -1,6 +1,8 @@
 """The Missing-Skill-Profile: votes, rates, intervals, files, frames, differences."""
 
 import io
+import re
+from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -212,13 +214,65 @@ def test_diff_knows_skills_of_one_side_only():
     before = profile(diagnosis("q1", "s"), difficult=("q1",))
     after = profile(diagnosis("q1", "new"), difficult=("q1",))
     changes = {(c.subject, c.skill): c for c in before.diff(after)}
-    assert changes["a", "new"].before is None
-    assert changes["a", "new"].status == "forgotten"
-    assert not changes["a", "new"].clear
+    new = changes["a", "new"]
+    [gone] = [change for change in after.diff(before) if change.skill == "new"]
+    assert (new.before, new.difference, new.ci95, new.status, new.clear) == (None, None, None, "new", False)
+    assert (gone.after, gone.difference, gone.status) == (None, None, "not asked")
+    assert before.diff(after)[-1] == new
+    [line] = [line.split("│") for line in shown(diff_table([new])).splitlines() if " new " in line]
+    assert [cell.strip() for cell in line[1:-1]] == ["a", "new", "-", "1.00", "-", "-", "new"]
+    assert "not asked" in shown(diff_table([gone]))
 
 
-def shown(table):
-    console = Console(width=140, record=True, file=io.StringIO())
+def test_a_skill_without_a_question_was_not_measured():
+    rate = {"subject": "", "skill": "s", "votes": {}, "questions": 0}
+    before = MissingSkillProfile.model_validate({"difficult": (), "skills": [rate]})
+    [change] = before.diff(many(1, 1))[:1]
+    assert (change.skill, change.status) == ("s", "new")
+
+
+def test_the_diff_claims_no_change_where_its_interval_holds_0():
+    [little] = [change for change in many(3, 10).diff(many(4, 10)) if change.skill == "s"]
+    assert (little.status, little.clear) == ("forgotten", False)
+    text = shown(diff_table([little]))
+    assert "unclear" in text
+    assert "forgotten" not in text
+    assert "same" in shown(diff_table(many(3, 10).diff(many(3, 10))))
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{}", "it is no profile: it has no 'difficult'"),
+        ('{"version": 1, "difficult": []}', "it is no profile: it has no 'skills'"),
+        ("[]", "it is no profile of this version"),
+    ],
+)
+def test_a_file_that_is_no_profile_is_one_line(text: str, told: str, tmp_path: Path):
+    (tmp_path / "e.json").write_text(text)
+    with pytest.raises(UserError, match=re.escape(f"{tmp_path / 'e.json'}: ") + ".*" + told) as caught:
+        MissingSkillProfile.read(tmp_path / "e.json")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_profile_of_nothing_is_one(tmp_path: Path):
+    MissingSkillProfile().write(tmp_path / "profile.json")
+    assert MissingSkillProfile.read(tmp_path / "profile.json") == MissingSkillProfile()
+
+
+def test_a_narrow_terminal_folds_names_and_ids_and_cuts_none():
+    skill = "a_skill_whose_name_is_far_longer_than_a_terminal_would_like_it_to_be"
+    ids = [f"question-{n}-of-the-validation-split" for n in range(3)]
+    examples = [Example(id, "?", subject="intermediate_algebra", skills=(skill,)) for id in ids]
+    made = MissingSkillProfile.from_diagnoses([diagnosis(id, skill) for id in ids], examples, ids)
+    for table in (profile_table(made, examples=3), diff_table(made.diff(made))):
+        text = shown(table, width=80)
+        assert "\N{HORIZONTAL ELLIPSIS}" not in text
+        assert "1.00" in text
+
+
+def shown(table, width=140):
+    console = Console(width=width, record=True, file=io.StringIO())
     console.print(table)
     return console.export_text()
 
@@ -240,5 +294,5 @@ def test_tables_show_what_is_missing_and_take_no_markup_from_data():
     text = shown(diff_table(many(60, 100).diff(many(20, 100))))
     assert "0.60" in text
     assert "-0.40" in text
-    assert "improved *" in text
+    assert "improved" in text
     assert "subject" in shown(profile_table(profile(diagnosis("q1", "s"))))

@@ -16,7 +16,8 @@ from stat_train.report.markdown import code, fence, prose
 from stat_train.report.page import PROFILE_PICTURE, SKILLS_PICTURE, write_report
 from stat_train.report.pictures import profile_picture, skills_picture
 from stat_train.report.reading import headline
-from stat_train.report.results import ProfileRow, Results
+from stat_train.report.results import ProfileChange, ProfileRow, Results, Round
+from stat_train.report.round_page import round_sections
 from stat_train.report.views import shown_arms, skill_views
 from stat_train.report.wording import printable
 
@@ -166,6 +167,33 @@ def test_answers_that_were_cut_off_stand_under_the_scores(tmp_path: Path, result
     assert (
         "Answers cut off at the token limit: 7 of random on test." in write_report(tmp_path, cut).read_text()
     )
+
+
+def test_a_skill_that_one_round_did_not_ask_for_was_neither_gained_nor_forgotten(results: Results) -> None:
+    def change(skill: str, before: float | None, after: float | None) -> ProfileChange:
+        known = before is not None and after is not None
+        return ProfileChange(
+            subject="",
+            skill=skill,
+            before=before,
+            after=after,
+            difference=after - before if known else None,
+            ci95=(-0.5, -0.1) if known else None,
+        )
+
+    changes = [change("sums", 0.5, 0.25), change("units", None, 0.5), change("areas", 0.5, None)]
+    its = Round(number=2, arm="a", against="b", pairs=4, changes=changes)
+    page = "\n".join(round_sections(results.model_copy(update={"rounds": [its]})))
+    assert "1 skills (1 clearly; most: sums" in page
+    assert "and no skills more often" in page
+    cells = {
+        row.split("|")[1].strip(" `"): [cell.strip() for cell in row.split("|")]
+        for row in page.split("\n")
+        if row.count("|") == 8
+    }
+    assert cells["sums"][6] == "**gained**"
+    assert cells["units"][2:7] == ["-", "50%", "", "", "new"]
+    assert cells["areas"][2:7] == ["50%", "-", "", "", "not asked"]
 
 
 def test_a_very_long_text_is_cut_and_says_so() -> None:

@@ -168,8 +168,35 @@ BROKEN = {
         r"solve\.jinja:2: .*list",
     ),
     "unknown filter": (GOOD + "{% block user %}{{ 3 | blok }}{% endblock %}", r"solve\.jinja:2: .*blok"),
+    "text above the blocks": (
+        "{# ours #}\nBe very strict.\n" + GOOD + "{% block user %}{% endblock %}",
+        r"solve\.jinja:2: text outside {% block %} is not sent; move it into a block",
+    ),
+    "text below the blocks": (
+        GOOD + "{% block user %}{% endblock %}\n\nBe very strict.",
+        r"solve\.jinja:4: text outside",
+    ),
+    "a value outside the blocks": (
+        GOOD + "{% if 1 %}{{ subject }}{% endif %}{% block user %}{% endblock %}",
+        r"solve\.jinja:2: text outside",
+    ),
+    "a file outside the blocks": (
+        GOOD + '{% include "_data.jinja" %}{% block user %}{% endblock %}',
+        r"solve\.jinja:2: text outside",
+    ),
     "not utf-8": (b"\xff\xfe\x00", r"solve\.jinja: "),
 }
+
+
+def test_blank_lines_comments_macros_and_a_byte_order_mark_may_stand_outside_the_blocks(tmp_path: Path):
+    (tmp_path / "solve.jinja").write_text(
+        "\ufeff{# why it is so #}\n\n{% macro one(q) %}{{ q.text | block('question', q.id) }}{% endmacro %}\n"
+        "{% set all = questions %}{% set word %}brief{% endset %}\n" + GOOD + "\n"
+        "{% block user %}{% for q in questions %}{{ q.text | block('question', q.id) }}{% endfor %}"
+        "{% endblock %}\n\n",
+        encoding="utf-8",
+    )
+    Prompts(tmp_path).check("solve", CONTEXTS["solve"])
 
 
 @pytest.mark.parametrize("name", BROKEN)

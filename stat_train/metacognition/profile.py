@@ -242,7 +242,7 @@ class MissingSkillProfile(Part):
     def read(cls, path: Path | str) -> Self:
         """Read what `write` wrote. Raises UserError naming file and field."""
         try:
-            return cls.model_validate_json(Path(path).read_bytes())
+            read = cls.model_validate_json(Path(path).read_bytes())
         except OSError as error:
             raise UserError(
                 f"{path}: cannot be read ({error.strerror}); run the profile stage first"
@@ -251,6 +251,12 @@ class MissingSkillProfile(Part):
             raise UserError(
                 f"{path}: {_first(error)}; it is no profile of this version: build it again"
             ) from None
+        for field in ("difficult", "skills"):
+            if field not in read.model_fields_set:
+                raise UserError(
+                    f"{path}: it is no profile: it has no {field!r}; give a profile.json of a run's folder"
+                )
+        return read
 
 
 def _shares(samples: Collection[Diagnosis]) -> dict[str, float]:

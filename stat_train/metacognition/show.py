@@ -24,15 +24,15 @@ def profile_table(profile: MissingSkillProfile, *, examples: int = 0) -> Table:
     asked_twice = any(rate.self_agreement is not None for rate in rates)
     table = Table(title="Missing-Skill-Profile", caption=_caption(profile), box=box.SIMPLE)
     if with_subject:
-        table.add_column("subject")
-    table.add_column("skill", no_wrap=True)
+        table.add_column("subject", overflow="fold")
+    table.add_column("skill", overflow="fold")
     for column in ("missing", "of", "rate", "95 %"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("", width=BAR)
     if asked_twice:
-        table.add_column("agreement", justify="right")
+        table.add_column("agreement", justify="right", no_wrap=True)
     if examples:
-        table.add_column("for example")
+        table.add_column("for example", overflow="fold")
     for rate in rates:
         low, high = rate.ci95
         cells = [
@@ -53,26 +53,33 @@ def profile_table(profile: MissingSkillProfile, *, examples: int = 0) -> Table:
 
 
 def diff_table(changes: Sequence[SkillChange]) -> Table:
-    """A line per skill: how many of its questions lacked it before and after; clear changes are marked."""
+    """A line per skill: how many of its questions lacked it before and after, and what may be said of it."""
     table = Table(
         title="What changed",
-        caption="share of a skill's validation questions that lack it; * the 95 % interval excludes 0",
+        caption="share of a skill's validation questions that lack it; unclear: the 95 % interval holds 0",
     )
     with_subject = any(change.subject for change in changes)
     if with_subject:
-        table.add_column("subject")
-    table.add_column("skill")
+        table.add_column("subject", overflow="fold")
+    table.add_column("skill", overflow="fold")
     for column in ("before", "after", "difference", "95 %"):
-        table.add_column(column, justify="right")
-    table.add_column("")
-    styles = {"improved": "green", "forgotten": "red", "same": ""}
+        table.add_column(column, justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    styles = {"improved": "green", "forgotten": "red"}
     for change in changes:
         before, after = (_share(rate.lacking if rate else None) for rate in (change.before, change.after))
-        low, high = change.ci95
-        cells = [change.skill, before, after, f"{change.difference:+.2f}", f"{low:+.2f}..{high:+.2f}"]
-        verdict = change.status + (" *" if change.clear else "")
-        subject = [Text(change.subject)] if with_subject else []
-        table.add_row(*subject, *map(Text, cells), Text(verdict, style=styles[change.status]))
+        difference = "-" if change.difference is None else f"{change.difference:+.2f}"
+        interval = "-" if change.ci95 is None else f"{change.ci95[0]:+.2f}..{change.ci95[1]:+.2f}"
+        verdict = change.status if change.clear or change.status not in styles else "unclear"
+        cells = [
+            *([change.subject] if with_subject else []),
+            change.skill,
+            before,
+            after,
+            difference,
+            interval,
+        ]
+        table.add_row(*map(Text, cells), Text(verdict, style=styles.get(verdict, "")))
     return table
 
 

@@ -18,8 +18,12 @@ def forgotten(changes: Iterable[SkillChange]) -> dict[Skill, float]:
 
     A skill that no question needed before cannot have been forgotten.
     """
-    lost = [change for change in changes if change.before and change.status == "forgotten"]
-    return {(its.subject, its.skill): its.difference for its in sorted(lost, key=lambda its: -its.difference)}
+    lost = {
+        (change.subject, change.skill): change.difference
+        for change in changes
+        if change.difference is not None and change.status == "forgotten"
+    }
+    return dict(sorted(lost.items(), key=lambda its: -its[1]))
 
 
 def replay(

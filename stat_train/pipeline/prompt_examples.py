@@ -1,15 +1,25 @@
 """The prompts as they would be sent, with rows of the recipe's own data."""
 
 from collections.abc import Collection, Sequence
+from pathlib import Path
 from typing import Any
 
+from jinja2 import Environment
+
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 from stat_train.metacognition.labelling import skill_blocks
 from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.pipeline.data import read_splits
-from stat_train.pipeline.opening import open_prompts
+from stat_train.pipeline.opening import open_prompts, student_template
 from stat_train.recipe import DISCOVER, Recipe
-from stat_train.teacher.schemas import Diagnose
+from stat_train.teacher.prompts import TASKS, refuse_unsent
+from stat_train.teacher.request import Message
+from stat_train.teacher.schemas import Diagnose, Rewrite, Synthesize
+
+STUDENT = "student"
+OF_THE_POOL = (Synthesize.task, Rewrite.task)
+"""Tasks whose prompts show questions of the pool; the others are shown with those of validation."""
 
 NO_RESPONSE = "(here stands the student's response)"
 NO_ANSWER = "(here stands the reference answer)"
@@ -26,13 +36,43 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
     return _contexts(recipe, _at(splits["validation"], index), pool)
 
 
+def shown_prompt(recipe: Recipe, task: str, index: int) -> list[Message]:
+    """The messages of a task, or of the student, with the `index`-th question of the split that it shows.
+
+    Raises UserError for an unknown task, and for an index beyond the split.
+    """
+    known = (*TASKS, STUDENT)
+    if task not in known:
+        raise UserError(f"no prompt task {task!r}; the tasks are {', '.join(known)}")
+    splits = read_splits(recipe)
+    split = "pool" if task in OF_THE_POOL else "validation"
+    size = len(splits[split])
+    if index >= size:
+        raise UserError(f"--example {index}: {split} has only {size} questions; give 0 to {size - 1}")
+    if task == STUDENT:
+        turns = student_template(recipe).messages(splits[split][index].question)
+        return [Message(role=turn["role"], content=turn["content"]) for turn in turns]
+    return open_prompts(recipe).render(task, **prompt_contexts(recipe, index)[task])
+
+
+def check_student_template(recipe: Recipe) -> Path:
+    """The student's template, proved to render and to hold no text that is not sent.
+
+    Raises UserError naming the file.
+    """
+    template = student_template(recipe)
+    refuse_unsent(Environment().parse(template.source), template.path)
+    return template.path
+
+
 def check_templates(recipe: Recipe, tasks: Collection[str]) -> None:
-    """Prove the templates of these tasks on a made-up row, before anything is paid for.
+    """Prove the templates of these tasks and the student's on a made-up row, before anything is paid for.
 
     Raises UserError naming the file, and for one in `prompts_dir` whose name is mistyped.
     """
     prompts = open_prompts(recipe)
     prompts.check_names(recipe.student.template)
+    check_student_template(recipe)
     if not tasks:
         return
     subject = (

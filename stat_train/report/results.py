@@ -89,16 +89,17 @@ class ProfileRow(Part):
 class ProfileChange(Part):
     """One skill in the profiles of two rounds: the share of its validation questions that lack it.
 
-    None where a profile does not know the skill. `difference` is after minus before with its 95 % interval;
-    `replayed` pairs of the later round are there because it was forgotten.
+    None where a profile has no question of the skill. `difference` is after minus before with its 95 %
+    interval, None where one of them is; `replayed` pairs of the later round are there because it was
+    forgotten.
     """
 
     subject: str
     skill: str
     before: Share | None
     after: Share | None
-    difference: Difference
-    ci95: tuple[Difference, Difference]
+    difference: Difference | None
+    ci95: tuple[Difference, Difference] | None
     replayed: int = Field(0, ge=0)
 
 
@@ -107,7 +108,7 @@ class Round(Part):
 
     `arm` is its training, `against` that of the round before; `from_start` says that it began at the start
     and not at `against`. `replayed` of its new `pairs` are for forgotten skills. `changes` start with the
-    most improved.
+    most improved and end with those of one profile only.
     """
 
     number: int = Field(ge=2)

@@ -52,8 +52,8 @@ def round_sections(results: Results) -> Iterator[str]:
                 [
                     code(change_name(change), cell=True),
                     *("-" if share is None else percent(share, 0) for share in (change.before, change.after)),
-                    points(change.difference),
-                    points_interval(change.ci95),
+                    "" if change.difference is None else points(change.difference),
+                    "" if change.ci95 is None else points_interval(change.ci95),
                     _status(change),
                     str(change.replayed or ""),
                 ]
@@ -63,13 +63,16 @@ def round_sections(results: Results) -> Iterator[str]:
         )
         yield (
             "Before, after: the share of a skill's validation questions whose answer was difficult and "
-            "lacked it, a round earlier and now. Bold: the interval excludes 0. Replayed: pairs of this "
-            "round that are there because the skill was forgotten."
+            "lacked it, a round earlier and now. Bold: the interval excludes 0. New, not asked: no question "
+            "needed it a round earlier, or now. Replayed: pairs of this round that are there because the "
+            "skill was forgotten."
         )
 
 
 def _status(change: ProfileChange) -> str:
-    if change.before is None or change.after is None or change.difference == 0:
+    if change.difference is None:
+        return "new" if change.before is None else "not asked"
+    if change.difference == 0:
         return ""
     word = "gained" if change.difference < 0 else "forgotten"
     return f"**{word}**" if is_clear(change) else word

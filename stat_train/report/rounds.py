@@ -77,14 +77,13 @@ def change_name(change: ProfileChange) -> str:
 
 def is_clear(change: ProfileChange) -> bool:
     """Whether the interval of the difference excludes 0."""
-    return change.ci95[0] > 0 or change.ci95[1] < 0
+    return change.ci95 is not None and (change.ci95[0] > 0 or change.ci95[1] < 0)
 
 
 def round_headline(its: Round) -> str:
     """What was gained, forgotten and replayed, in one sentence."""
-    known = [change for change in its.changes if change.before is not None and change.after is not None]
-    gained = [change for change in known if change.difference < 0]
-    lost = [change for change in reversed(known) if change.difference > 0]
+    gained = [change for change in its.changes if (change.difference or 0) < 0]
+    lost = [change for change in reversed(its.changes) if (change.difference or 0) > 0]
     back = sorted((change for change in its.changes if change.replayed), key=lambda change: -change.replayed)
     told = (
         f"Before round {its.number}, after {its.against}, {_counted(gained)} were missing less often than a "
@@ -101,5 +100,5 @@ def _counted(changes: Sequence[ProfileChange]) -> str:
     if not changes:
         return "no skills"
     clear = sum(map(is_clear, changes))
-    most = f"most: {change_name(changes[0])} {points(changes[0].difference)}"
+    most = f"most: {change_name(changes[0])} {points(changes[0].difference or 0)}"
     return f"{len(changes)} skills ({clear} clearly; {most})"

@@ -71,7 +71,7 @@ class StudentTemplate:
             return "".join(rendered).strip()
         except UndefinedError as error:
             raise UserError(f"{self.path}: block `{role}`: {error}; use question and exemplars") from error
-        except TemplateError as error:
+        except (TemplateError, TypeError, ValueError) as error:
             raise UserError(f"{self.path}: block `{role}`: {error}; mend the template") from error
 
 

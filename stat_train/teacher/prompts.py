@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from jinja2 import (
     TemplateSyntaxError,
     Undefined,
     meta,
+    nodes,
 )
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup
@@ -39,6 +40,7 @@ TASKS = {schema.task: schema for schema in REQUIRED_BLOCKS}
 
 _ROLES = ("system", "user")
 _TAG = re.compile(r"[a-z][a-z0-9_]*")
+_BYTE_ORDER_MARK = "\ufeff"
 _ESCAPES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"})
 
 
@@ -58,6 +60,32 @@ def block(text: str | int, tag: str, id: str) -> Markup:
     if not isinstance(text, str):
         raise TypeError(f'block <{tag} id="{id}">: the text is {type(text).__name__}, not a string')
     return Markup(f'<{tag} id="{str(id).translate(_ESCAPES)}">{escaped(text)}</{tag}>')
+
+
+def refuse_unsent(tree: nodes.Template, path: Path | str) -> None:
+    """UserError for text of the parsed template that stands in no block, so that no message would hold it.
+
+    Blank lines, comments and macros may stand there.
+    """
+    line = next(_unsent_lines(tree), None)
+    if line is not None:
+        raise UserError(f"{path}:{line}: text outside {{% block %}} is not sent; move it into a block")
+
+
+def _unsent_lines(node: nodes.Node) -> Iterator[int]:
+    for inner in node.iter_child_nodes():
+        if isinstance(inner, nodes.Block | nodes.Macro | nodes.AssignBlock):
+            continue
+        if isinstance(inner, nodes.TemplateData):
+            text = inner.data.replace(_BYTE_ORDER_MARK, "")
+            if text.strip():
+                yield inner.lineno + text[: len(text) - len(text.lstrip())].count("\n")
+        elif isinstance(inner, nodes.Include) or (
+            isinstance(node, nodes.Output) and isinstance(inner, nodes.Expr)
+        ):
+            yield inner.lineno
+        else:
+            yield from _unsent_lines(inner)
 
 
 NEARLY = 0.8
@@ -134,10 +162,12 @@ class Prompts:
 
     def check(self, task: str, context: dict[str, Any], also: Sequence[str] = ()) -> None:
         """Renders with a real row and proves that all required blocks, those `also` asked for, and answer
-        fields occur.
+        fields occur, and that no text stands where it is not sent.
 
         UserError names the file and line.
         """
+        path = self.path(task)
+        refuse_unsent(self._environment.parse(path.read_text(encoding="utf-8")), path)
         text = "\n".join(message["content"] for message in self.render(task, **context))
         schema = TASKS[task]
         for tag in (*REQUIRED_BLOCKS[schema], *also):
