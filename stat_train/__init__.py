@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stat_train.data.columns import Columns
     from stat_train.data.example import Example
     from stat_train.data.reading import read_examples
     from stat_train.errors import Unfinished, UserError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "AdaptMI": "methods.adaptmi",
+    "Columns": "data.columns",
     "Diagnosis": "metacognition.diagnosis",
     "DiagnosisOptions": "metacognition.diagnosis",
     "Example": "data.example",
@@ -56,6 +58,7 @@ _HOMES = {
 
 __all__ = [
     "AdaptMI",
+    "Columns",
     "Diagnosis",
     "DiagnosisOptions",
     "Example",

@@ -86,7 +86,10 @@ def export_tasks(
     recipe: Annotated[Path, typer.Argument(metavar="RECIPE", help="A recipe: a YAML file.")],
     to: Annotated[Harness, typer.Option("--to", help="For which harness.")],
     out: Annotated[Path, typer.Option("--out", help="The folder to write to.")],
-    overrides: Overrides = None,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="KEY=VALUE", help="Overrides, such as evaluation.sampling.max_tokens=512."),
+    ] = None,
 ) -> None:
     """Write the evaluation splits as tasks of another harness, one a split and one a skill."""
     from stat_train.pipeline.exporting import export_tasks as export

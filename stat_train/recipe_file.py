@@ -1,5 +1,6 @@
 """Recipes from YAML files, with `key=value` overrides; every fault is one line that names its key."""
 
+import difflib
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -105,6 +106,8 @@ def read_benchmarks(recipe: Recipe, overrides: Sequence[str], given: Mapping[str
 
 
 def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recipe:
+    if isinstance(overrides, str):
+        raise UserError(f"overrides are a list of strings, not one: write [{overrides!r}]")
     overridden = [_override(tree, text) for text in overrides]
     try:
         recipe = Recipe.model_validate(tree)
@@ -116,7 +119,11 @@ def _recipe(tree: dict[str, Any], path: Path, overrides: Sequence[str]) -> Recip
             here = any(key == its or key.startswith(f"{its}.") for its in overridden)
             start = "there start from the current folder" if here else "in a recipe start from its folder"
             where = "command line" if here else path
-            raise UserError(f"{where}: {key}: no such file or folder: {value}; paths {start}")
+            close = key == "taxonomy" and difflib.get_close_matches(
+                str(value).lower(), [DISCOVER], cutoff=0.8
+            )
+            mend = f"did you mean `{DISCOVER}`?" if close else f"paths {start}"
+            raise UserError(f"{where}: {key}: no such file or folder: {value}; {mend}")
     return recipe
 
 

@@ -175,6 +175,17 @@ def test_in_the_data(here: Path, fails: Say, file: str, row: str, words: tuple[s
     assert all(word in line for word in words), line
 
 
+def test_an_answer_that_its_solution_does_not_mark(here: Path, fails: Say) -> None:
+    test = here / "test.jsonl"
+    rows = [json.loads(line) for line in test.read_text().splitlines()]
+    rows[2]["solution"] = rows[2]["solution"].replace("####", "So it is")
+    test.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    code, line = fails("label", "recipe.yaml", "data.columns.answer_from='####'")
+    assert code == 2
+    assert f"test (test.jsonl): no answer in question 3, {rows[2]['id']}: " in line.replace(f"{here}/", "")
+    assert "the solution has no #### (data.columns.answer_from: '####'); add the mark" in line
+
+
 def test_questions_outside_the_tutors_domain(here: Path, fails: Say) -> None:
     books = ("Faust", "Emma", "Hamlet", "Ulysses")
     questions = [f'{{"question": "Who wrote {book}?"}}\n' for book in books]

@@ -73,6 +73,12 @@ def test_help_lists_every_stage_and_tool(cli) -> None:
         assert f"\n  {command} " in said
 
 
+def test_the_example_of_an_override_concerns_the_exported_tasks(cli) -> None:
+    said = cli("export-tasks", "--help")
+    assert "evaluation.sampling.max_tokens=512" in said
+    assert "benchmarks." not in said
+
+
 def test_dry_run_prints_the_plan_and_writes_nothing(cli, tmp_path: Path) -> None:
     said = cli("run", "recipes/smoke.yaml", "--dry-run").splitlines()
     assert said[0].split() == [

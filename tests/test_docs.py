@@ -1,5 +1,6 @@
 """What the documentation shows runs as it stands."""
 
+import json
 import os
 import re
 import shutil
@@ -32,12 +33,17 @@ DOCS = ROOT / "docs"
 
 
 def test_the_python_page_runs_and_finds_the_missing_skill(tmp_path: Path, monkeypatch, capsys) -> None:
-    code, rest = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
+    code, reading, rest = re.findall(r"```python\n(.*?)```", (DOCS / "python.md").read_text(), re.DOTALL)
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     with serve(ScriptedServer(teach)) as url:
         exec(compile(code.replace("http://localhost:8000/v1", url), "python.md", "exec"), names)
     assert "form_plurals" in capsys.readouterr().out
+    said = [("user", "What is 1 + 1?"), ("assistant", "It is \\boxed{2}.")]
+    chat = {"messages": [{"role": role, "content": text} for role, text in said]}
+    Path("my_chats.jsonl").write_text(json.dumps(chat))
+    exec(compile(reading, "python.md", "exec"), names)
+    assert [(row.question, row.answer) for row in names["rows"]] == [("What is 1 + 1?", "2")]
     tiny = write_tiny_model(tmp_path / "tiny")
     exec(compile(rest.replace("my-student", str(tiny)), "python.md", "exec"), names)
     assert (names["trained"] / "model.safetensors").is_file()

@@ -395,9 +395,9 @@ def test_gold_that_fails_its_own_grader_is_named() -> None:
     ]
     with pytest.raises(
         UserError,
-        match=r"test: field 'answer': grader 'numeric' .* question 2, b \('five': error\), .* 3, c \(None",
+        match=r"test: field 'answer': grader 'numeric' .* question 2, b \('five': error\)",
     ):
-        grader.require_gold(examples, "test")
+        grader.require_gold(examples[:2], "test")
     grader.require_gold(examples[:1], "test")
 
 
@@ -407,3 +407,21 @@ def test_an_unknown_grader_is_said() -> None:
             UserError, match="choose math, numeric, exact, choice, code, judge or module:function"
         ):
             Grader(name)
+
+
+@pytest.mark.parametrize("name", ["numeric", "code"])
+def test_rows_without_an_answer_are_told_what_to_set(name: str) -> None:
+    rows = [Example("a", "1 + 1?", "#### 2"), Example("b", "?", answer="lots")]
+    with Grader(name) as grader:
+        with pytest.raises(UserError) as unset:
+            grader.require_gold(rows, "test")
+        with pytest.raises(UserError) as unmarked:
+            grader.require_gold(rows, "test", "boxed")
+    assert str(unset.value) == (
+        "test: no answer in question 1, a; fill it in, or set data.columns.answer to the column "
+        "that has it, or data.columns.answer_from to 'boxed' or '####' where the solution marks it"
+    )
+    assert str(unmarked.value) == (
+        "test: no answer in question 1, a: the solution has no \\boxed{} (data.columns.answer_from: "
+        "'boxed'); add the mark, or remove the row"
+    )

@@ -4,12 +4,13 @@ import hashlib
 from collections import Counter
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.methods.controls import balanced, hard, random_set
-from stat_train.methods.drawing import allocate
+from stat_train.methods.drawing import Drawer, allocate
 from stat_train.methods.options import StatSelOptions
 from stat_train.methods.stat_sel import Source, stat_sel
 from stat_train.methods.training_set import TrainingSet
@@ -84,6 +85,31 @@ def test_a_skill_with_too_few_questions_backs_off_to_its_siblings_first_and_says
     assert Counter(row.lineage.get("drawn_from") for row in by_company.rows) == {None: 2, "word": 3}
     assert by_parent.counts()["backed_off"] == 3
     assert by_parent.notes == ("skill 'borrow' has too few questions in the pool: 3 drawn from 'carry'",)
+
+
+def test_back_offs_are_counted_as_they_stand_in_the_set() -> None:
+    pool = rows("rare", 2, "borrow", "word") + rows("word", 9, "word")
+    questions = [Example(f"v{n}", "?", skills=("borrow",)) for n in range(2)]
+    missing = {question.id: ["borrow"] for question in questions}
+    for size, backed_off in ((1, 0), (7, 5)):
+        made = stat_sel(missing, questions, pool, StatSelOptions(k=5), size=size)
+        assert made.counts()["backed_off"] == backed_off
+        said = f"skill 'borrow' has too few questions in the pool: {backed_off} drawn from 'word'"
+        assert made.notes == ((said,) if backed_off else ())
+
+
+def test_missing_skills_that_get_no_pair_are_counted() -> None:
+    pool = [row for skill in "abc" for row in rows(skill, 9, skill)]
+    questions = [Example(f"v{n}", "?", skills=(skill,)) for n, skill in enumerate("aaaaaaaabc")]
+    missing = {question.id: list(question.skills) for question in questions}
+    notes = {
+        size: stat_sel(missing, questions, pool, StatSelOptions(), size=size).notes for size in (1, 4, 30)
+    }
+    assert notes == {
+        1: ("2 missing skills got no pair: 1 pair is fewer than the skills missing",),
+        4: ("1 missing skill got no pair: missing too seldom for a share of 4 pairs",),
+        30: (),
+    }
 
 
 @pytest.mark.parametrize("subject", ["algebra", "Algebra"])
@@ -255,3 +281,11 @@ def test_a_pool_row_without_a_solution_is_named() -> None:
 def test_places_are_shared_by_largest_remainder() -> None:
     assert allocate({"a": 1.0, "b": 1.0, "c": 1.0}, 10) == {"a": 4, "b": 3, "c": 3}
     assert allocate({"a": 5.0, "b": 3.0, "c": 2.0}, 7) == {"a": 4, "b": 2, "c": 1}
+
+
+def test_nothing_is_drawn_from_no_rows() -> None:
+    assert len(Drawer(3, [0]).draw(np.arange(0), 0)) == 0
+    with pytest.raises(UserError, match="the pool has no questions to draw from"):
+        Drawer(3, [0]).draw(np.arange(0), 2)
+    with pytest.raises(UserError, match="the pool has no questions to draw from"):
+        random_set([], 2)

@@ -163,12 +163,34 @@ def test_a_low_yield_is_asked_for_more_as_far_as_the_rounds_go_and_said() -> Non
     made = made_by(Author(answers=unsure), {RATIO: 30, ADD: 6})
     assert all(its.pairs >= its.wanted for its in made.yields)
     assert made.yields[0].requests > 5
-    assert "asked for more where the yield was low" in made.pairs.notes[0]
-    assert "ratio" in made.pairs.notes[0]
+    ratio, _ = made.yields
+    assert ratio.kept < ratio.asked
+    assert made.pairs.notes[0].startswith(
+        "asked for more where too few pairs came of it, in 2 rounds at most: "
+        f"ratio ({ratio.kept} of {ratio.asked} questions kept), add ("
+    )
     short = made_by(Author(answers=unsure), {RATIO: 30, ADD: 6}, rounds=1)
     assert [its.requests for its in short.yields] == [5, 1]
     assert short.pairs.notes == (
         "still short after 1 rounds (selection.synthesis.rounds): ratio 15 of 30 pairs, add 3 of 6 pairs",
+    )
+
+
+def test_solutions_that_are_alike_are_said_to_be_why_more_was_asked_for() -> None:
+    def alike(asked: Asked) -> dict:
+        made = author(asked)
+        for answer in made.get("answers", ()):
+            answer["solution"] = "The same way.\n#### 1"
+        return made
+
+    author = Author()
+    made = made_by(alike, {RATIO: 6})
+    [its] = made.yields
+    assert its.kept == its.asked == its.pairs
+    assert made.pairs.notes[0] == (
+        f"asked for more where too few pairs came of it, in 2 rounds at most: ratio ({its.kept} of "
+        f"{its.asked} questions kept, and of their {3 * its.kept} solutions {its.kept} agree and differ in "
+        "wording)"
     )
 
 

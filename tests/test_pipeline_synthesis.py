@@ -145,12 +145,33 @@ def test_the_estimate_covers_the_first_round(tiny: Path, tmp_path: Path, monkeyp
     then = {row.stage: row for row in estimate(recipe)}
     assert list(then) == ["synthesize stat-syn", "synthesize llm2llm"]
     stages = run_recipe(recipe, "synthesize")
+    expected = {"stat-syn": 24, "llm2llm": 4}  # a request for each of 24 skills, though six pairs come of one
     for arm in ARMS:
         counts, usage = (stages[f"synthesize {arm}"].manifest[part] for part in ("counts", "usage"))
         assert then[f"synthesize {arm}"].requests == counts["requests"] + 3 * counts["asked"]
         assert 0 < usage["requests"] <= then[f"synthesize {arm}"].requests
-        assert before[f"synthesize {arm}"].requests == 4 + 4 * 2 * 3
+        assert before[f"synthesize {arm}"].requests == expected[arm] * (1 + 2 * 3)
+        assert then[f"synthesize {arm}"].requests <= before[f"synthesize {arm}"].requests
         assert "at most 1 rounds" in then[f"synthesize {arm}"].note
+
+
+def test_the_estimate_before_a_profile_bounds_a_request_for_each_missing_skill(
+    tiny: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("STAT_TRAIN_CACHE", str(tmp_path / "cache"))
+    one_round = ["selection.synthesis.rounds=1", "tutor.faults={}", "arms=[stat-syn]", "selection.size=8"]
+    recipe = recipe_for(tiny, tmp_path / "run", *one_round)
+    [before] = [row for row in estimate(recipe) if row.stage == "synthesize stat-syn"]
+    usage = run_recipe(recipe, "synthesize")["synthesize stat-syn"].manifest["usage"]
+    assert usage["requests"] == 56
+    assert before.requests == 56
+    assert before.note.startswith("as if 8 skills were missing, each in requests of its own; ")
+    few = tmp_path / "few.yaml"
+    few.write_text("skills: [addition, subtraction]")
+    listed = recipe_for(tiny, tmp_path / "listed", *one_round, f"taxonomy={few}", "selection.size=24")
+    [before] = [row for row in estimate(listed) if row.stage == "synthesize stat-syn"]
+    assert before.requests == 5 * (1 + 2 * 3)  # such as 19 and 5 pairs: four requests and one
+    assert before.note.startswith("as if 2 skills were missing")
 
 
 def test_too_few_pairs_for_an_arm_stop_the_selection(tiny: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from stat_train.assets import asset
 from stat_train.errors import UserError
 from stat_train.methods.options import HardOptions
+from stat_train.pipeline import run_recipe
 from stat_train.recipe_file import read_recipe
 from stat_train.run import content_hash
 
@@ -117,3 +118,21 @@ def test_levels_may_be_numbers_as_the_page_of_keys_prints_them(recipe_file: Path
     for strange in ("[true]", "[[4]]", "4"):
         with pytest.raises(UserError, match=r"selection\.hard\.levels"):
             read_recipe(recipe_file, [f"selection.hard.levels={strange}"])
+
+
+def test_overrides_are_a_list_and_a_run_takes_a_recipe(recipe_file: Path) -> None:
+    with pytest.raises(UserError, match=r"overrides are a list of strings, not one: write \['seed=1'\]"):
+        read_recipe(recipe_file, "seed=1")
+    for path in ("small.yaml", Path("small.yaml")):
+        with pytest.raises(UserError, match=r"not a path: run_recipe\(read_recipe\('small\.yaml'\)\)"):
+            run_recipe(path)
+
+
+def test_discover_in_other_words_is_offered(recipe_file: Path) -> None:
+    for written in ("Discover", "discovery"):
+        with pytest.raises(
+            UserError, match=f"command line: taxonomy: .*: {written}; did you mean `discover`"
+        ):
+            read_recipe(recipe_file, [f"taxonomy={written}"])
+    with pytest.raises(UserError, match=r"skills\.yaml; paths there start from the current folder"):
+        read_recipe(recipe_file, ["taxonomy=skills.yaml"])

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import pytest
 
@@ -173,6 +174,17 @@ def test_split_replaces_a_skill_in_its_subject_only():
     assert split.names("b") == ("subtraction",)
     assert split.resolve("subtraction", "a") is None
     assert split.log == (Change("split", "a", ("subtraction",), ("borrowing", "small")),)
+
+
+def test_what_stood_under_a_split_skill_is_named_in_the_log(tmp_path: Path):
+    under = [Skill("root"), Skill("sums", parent="root"), Skill("carrying", parent="sums")]
+    parts = ["small sums", "long sums"]
+    for skills, parent in ((under, "root"), ([Skill("sums"), under[2]], None)):
+        split = SkillTaxonomy(tuple(skills)).split("sums", parts)
+        assert split.entries[-1] == Skill("carrying", parent=parent)
+        assert split.log == (Change("split", "", ("sums",), tuple(parts), ("carrying",)),)
+        split.write(tmp_path / "skills.yaml")
+        assert SkillTaxonomy.read(tmp_path / "skills.yaml").log == split.log
 
 
 @pytest.mark.parametrize(

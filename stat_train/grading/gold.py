@@ -9,6 +9,8 @@ from stat_train.grading.verdict import Verdict
 NAMED = 3
 LONGEST_SHOWN = 60
 NO_PROGRAM = "pass"
+MARKS = {"boxed": "\\boxed{}", "####": "####"}
+"""What a solution marks its answer with, by `data.columns.answer_from`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +56,17 @@ def bad_tests(
     return bad
 
 
-def gold_message(split_name: str, grader: str, bad: Sequence[BadGold], first_error: str | None = None) -> str:
-    """What is wrong with a split's gold answers, in one line; `first_error` is what the grader said first."""
+def gold_message(
+    split_name: str,
+    grader: str,
+    bad: Sequence[BadGold],
+    first_error: str | None = None,
+    answer_from: str = "column",
+) -> str:
+    """What is wrong with a split's gold answers, in one line; `first_error` is what the grader said first,
+    `answer_from` where the answers were read (`data.columns`). Rows without an answer are told first."""
+    if none := [its for its in bad if its.answer is None]:
+        return _no_answer(split_name, none, answer_from)
     named = ", ".join(map(_named, bad[:NAMED]))
     more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
     unsaid = any(its.verdict == "error" and not its.reason for its in bad)
@@ -63,6 +74,20 @@ def gold_message(split_name: str, grader: str, bad: Sequence[BadGold], first_err
     return (
         f"{split_name}: field 'answer': grader '{grader}' does not accept the gold answer of "
         f"{named}{more}{why}; mend the answers or choose another grader"
+    )
+
+
+def _no_answer(split_name: str, none: Sequence[BadGold], answer_from: str) -> str:
+    named = ", ".join(f"question {its.number}, {its.id}" for its in none[:NAMED])
+    more = f" and {len(none) - NAMED} more" if len(none) > NAMED else ""
+    if answer_from in MARKS:
+        return (
+            f"{split_name}: no answer in {named}{more}: the solution has no {MARKS[answer_from]} "
+            f"(data.columns.answer_from: '{answer_from}'); add the mark, or remove the row"
+        )
+    return (
+        f"{split_name}: no answer in {named}{more}; fill it in, or set data.columns.answer to the column "
+        "that has it, or data.columns.answer_from to 'boxed' or '####' where the solution marks it"
     )
 
 

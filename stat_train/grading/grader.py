@@ -149,11 +149,12 @@ class Grader:
             verdicts = self._outside([(gold, gold) for gold in golds])
         return bad_gold(examples, verdicts)
 
-    def require_gold(self, examples: Sequence[Example], split_name: str) -> None:
-        """Raises UserError, naming the first rows, where `check_gold` finds any."""
+    def require_gold(self, examples: Sequence[Example], split_name: str, answer_from: str = "column") -> None:
+        """Raises UserError, naming the first rows, where `check_gold` finds any; `answer_from` says where
+        the data have their answers."""
         bad = self.check_gold(examples)
         if bad:
-            raise UserError(gold_message(split_name, self.name, bad, self.first_error))
+            raise UserError(gold_message(split_name, self.name, bad, self.first_error, answer_from))
 
     def close(self) -> None:
         if self._pool is not None:

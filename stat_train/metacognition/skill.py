@@ -22,12 +22,16 @@ class Skill:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One edit of a taxonomy: the skills `before` became the skills `after`."""
+    """One edit of a taxonomy: the skills `before` became the skills `after`.
+
+    `moved`: the skills under one that was split; they are under its own parent since, or under none.
+    """
 
     change: Literal["merge", "split", "rename"]
     subject: str
     before: tuple[str, ...]
     after: tuple[str, ...]
+    moved: tuple[str, ...] = ()
 
 
 def normalise(name: str) -> str:

@@ -143,7 +143,8 @@ class SkillTaxonomy:
     def split(self, name: str, into: Sequence[Skill | str], subject: str = "") -> "SkillTaxonomy":
         """`name` is replaced by the skills `into`, which take its place and parent.
 
-        The old name means nothing any more: what was labelled with it must be labelled again.
+        The old name means nothing any more: what was labelled with it must be labelled again. Skills under
+        `name` come under its parent, or under none, and the log names them (`moved`).
         """
         skill = self._own(name, subject)
         parts = [Skill(part) if isinstance(part, str) else part for part in into]
@@ -172,6 +173,7 @@ class SkillTaxonomy:
         gone = {normalise(skill.name) for skill in before}
         subject = before[0].subject
         entries: list[Skill] = []
+        moved: list[str] = []
         for skill in self.entries:
             if skill == before[0]:
                 entries += after
@@ -179,10 +181,11 @@ class SkillTaxonomy:
                 continue
             elif skill.parent and normalise(skill.parent) in gone and subject in ("", skill.subject):
                 entries.append(replace(skill, parent=new_parent))
+                moved.append(skill.name)
             else:
                 entries.append(skill)
         names = [tuple(skill.name for skill in side) for side in (before, after)]
-        logged = Change(change, subject, names[0], names[1])
+        logged = Change(change, subject, names[0], names[1], tuple(moved) if change == "split" else ())
         return replace(self, entries=tuple(entries), log=(*self.log, logged))
 
     @cached_property

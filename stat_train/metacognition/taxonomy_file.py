@@ -19,7 +19,13 @@ SKILL_FIELDS: dict[str, type] = {
     "aliases": list,
     "parent": str,
 }
-CHANGE_FIELDS: dict[str, type] = {"change": str, "subject": str, "before": list, "after": list}
+CHANGE_FIELDS: dict[str, type] = {
+    "change": str,
+    "subject": str,
+    "before": list,
+    "after": list,
+    "moved": list,
+}
 CHANGES = ("merge", "split", "rename")
 
 

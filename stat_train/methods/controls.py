@@ -35,8 +35,6 @@ def train(
 def _uniform(method: str, pool: Sequence[Example], size: int, seed: list[int]) -> TrainingSet:
     import numpy as np
 
-    if not pool:
-        raise UserError("the pool has no questions to draw from")
     rows = Drawer(len(pool), seed).draw(np.arange(len(pool)), size)
     return training_set(method, [(pool[row], {}) for row in rows], _small_pool(pool, size))
 

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from stat_train.data.example import Example
+from stat_train.errors import UserError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,9 +48,11 @@ class Drawer:
         return drawn
 
     def draw(self, rows: "Places", n: int) -> "Places":
-        """`n` of `rows` (at least one), each once before any comes twice, and so on."""
+        """`n` of `rows`, each once before any comes twice, and so on; UserError where there are none."""
         import numpy as np
 
+        if n and not len(rows):
+            raise UserError("the pool has no questions to draw from")
         hands = [self.hand(rows, n)]
         while sum(map(len, hands)) < n:
             hands.append(self.hand(rows, n - sum(map(len, hands))))

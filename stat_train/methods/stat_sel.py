@@ -73,9 +73,10 @@ def stat_sel(
         more = [draw for question, skill in waiting for draw in source.hand(question, skill)]
         drawn += more
         found.update(map(_skill_of, more))
-    notes = [*source.notes(), *_shortage(times, first, places, options.k)]
     used = drawn_before or {} if options.unique else {}
-    return training_set(method, _thin(drawn, places, used), notes)
+    kept = _thin(drawn, places, used)
+    notes = [*_back_offs(kept), *_shortage(times, first, places, options.k), *_left_out(places)]
+    return training_set(method, kept, notes)
 
 
 def pairs_of(missing: Mapping[str, Sequence[str]], questions: Sequence[Example]) -> list[tuple[Example, str]]:
@@ -102,7 +103,6 @@ class Source:
         self._labels = np.fromiter((len(example.skills) for example in pool), dtype=np.int64)
         self._has: dict[Skill, Any] = {}
         self._neighbours = Neighbours(pool, self.rows, parents)
-        self._backed_off: dict[Skill, Counter[str]] = defaultdict(Counter)
 
     def hand(self, question: Example, skill: str) -> list[Draw]:
         """Up to k distinct questions for one pair, each with its lineage."""
@@ -114,7 +114,6 @@ class Source:
                 break
             for row in self._from(source, question, drawn):
                 backed_off = {} if source == wanted else {"drawn_from": source[1]}
-                self._backed_off[wanted].update(backed_off.values())
                 drawn[row] = (self.pool[row], {**why, "draw": len(drawn), **backed_off})
         return list(drawn.values())
 
@@ -146,18 +145,33 @@ class Source:
             self._has[skill][self.rows.get(skill, [])] = True
         return self._has[skill]
 
-    def notes(self) -> list[str]:
-        """One line for each skill that had too few questions."""
-        return [
-            f"skill {wanted[1]!r} has too few questions in the pool: "
-            + ", ".join(f"{n} drawn from {name!r}" for name, n in sources.most_common())
-            for wanted, sources in sorted(self._backed_off.items())
-            if sources
-        ]
-
 
 def _skill_of(draw: Draw) -> Skill:
     return draw[1]["subject"], draw[1]["skill"]
+
+
+def _back_offs(kept: Sequence[Draw]) -> list[str]:
+    """One line for each skill that had too few questions: where those of the set are from."""
+    sources: dict[Skill, Counter[str]] = defaultdict(Counter)
+    for draw in kept:
+        if "drawn_from" in draw[1]:
+            sources[_skill_of(draw)][draw[1]["drawn_from"]] += 1
+    return [
+        f"skill {skill[1]!r} has too few questions in the pool: "
+        + ", ".join(f"{n} drawn from {name!r}" for name, n in its.most_common())
+        for skill, its in sorted(sources.items())
+    ]
+
+
+def _left_out(places: Mapping[Skill, int]) -> list[str]:
+    """A line where skills that could be drawn for get no pair of so small a set."""
+    none, pairs = sum(not n for n in places.values()), sum(places.values())
+    if not none:
+        return []
+    got = f"{none} missing skill{'s' if none > 1 else ''} got no pair"
+    if pairs < len(places):
+        return [f"{got}: {pairs} pair{'s are' if pairs > 1 else ' is'} fewer than the skills missing"]
+    return [f"{got}: missing too seldom for a share of {pairs} pairs"]
 
 
 def _shortage(

@@ -81,7 +81,7 @@ class Synthesizer:
             rounds += 1
             making.round(calls)
         yields = list(making.yields.values())
-        notes = yield_notes(yields, pairs_a_request, rounds)
+        notes = yield_notes(yields, questions, self.options.solutions, rounds)
         return Synthesis(
             training_set(method, making.pairs, notes),
             making.rejected,

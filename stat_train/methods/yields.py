@@ -71,18 +71,29 @@ class Rejected:
     lineage: Mapping[str, Any]
 
 
-def yield_notes(yields: Sequence[Yield], pairs_a_request: int, rounds: int) -> list[str]:
-    """One-line remarks: who was asked for more, and who is short all the same."""
+def yield_notes(yields: Sequence[Yield], questions: int, solutions: int, rounds: int) -> list[str]:
+    """One-line remarks: who was asked for more and why, and who is short all the same.
+
+    A request asks for so many new `questions`, each of which is solved so many times (`solutions`).
+    """
+    pairs_a_request = questions * solutions
     again = [its for its in yields if its.requests > its.first_requests(pairs_a_request)]
     short = [its for its in yields if its.short]
     notes = []
     if again:
-        more = _named([f"{its.name} ({its.kept} of {its.asked} questions kept)" for its in again])
-        notes.append(f"asked for more where the yield was low, in {rounds} rounds at most: {more}")
+        more = _named([f"{its.name} ({_came_of(its, solutions)})" for its in again])
+        notes.append(f"asked for more where too few pairs came of it, in {rounds} rounds at most: {more}")
     if short:
         few = _named([f"{its.name} {its.pairs} of {its.wanted} pairs" for its in short])
         notes.append(f"still short after {rounds} rounds (selection.synthesis.rounds): {few}")
     return notes
+
+
+def _came_of(its: Yield, solutions: int) -> str:
+    kept = f"{its.kept} of {its.asked} questions kept"
+    if its.pairs == its.kept * solutions:
+        return kept
+    return f"{kept}, and of their {its.kept * solutions} solutions {its.pairs} agree and differ in wording"
 
 
 def take(made: TrainingSet, yields: Sequence[Yield], size: int) -> TrainingSet:

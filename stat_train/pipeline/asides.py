@@ -18,6 +18,7 @@ from stat_train.metacognition.audit import Audit, audit
 from stat_train.metacognition.show import audit_report
 from stat_train.pipeline.metacognition import taxonomy_of
 from stat_train.pipeline.opening import (
+    answers_of,
     billed,
     grader_files,
     open_grader,
@@ -138,7 +139,7 @@ def _agreement(work: Work) -> None:
     recipe, examples = work.recipe, work.split("validation", "data")
     responses = read_rows(work.file("answer", "responses.jsonl"), Response)
     with open_grader(recipe, stage=work.stage) as grader:
-        grader.require_gold(examples, "validation")
+        grader.require_gold(examples, "validation", answers_of(recipe))
         found = {
             method: find_difficult(
                 examples, responses, recipe.difficulty.model_copy(update={"method": method}), grader

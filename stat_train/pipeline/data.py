@@ -12,7 +12,7 @@ from stat_train.data.splits import check_disjoint
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
 from stat_train.pipeline.clean import benchmark_questions, task_needs
-from stat_train.pipeline.opening import grader_files, open_grader, student_options
+from stat_train.pipeline.opening import answers_of, grader_files, open_grader, student_options
 from stat_train.pipeline.step import Sizes, Step, Work
 from stat_train.precision import answering_in_keys
 from stat_train.recipe import Recipe, TutorOptions
@@ -114,7 +114,7 @@ def _make_data(work: Work) -> None:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
                 source = f" ({recipe.data.sources[split]})" if recipe.data else ""
-                grader.require_gold(examples, f"{split}{source}")
+                grader.require_gold(examples, f"{split}{source}", answers_of(recipe))
     clean = remove_contaminated(pool, splits | benchmark_questions(work), recipe.near_rules)
     if not clean.kept:
         raise UserError(

@@ -233,7 +233,8 @@ def _verdicts(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: 
 
 
 def _new_questions(step: Step, recipe: Recipe, done: Mapping[str, Stage], estimator: _Estimator) -> str:
-    return ask_for_new_questions(step, recipe, done, _splits(step, recipe, done), estimator)
+    taxonomy, _ = _taxonomy(recipe, done)
+    return ask_for_new_questions(step, recipe, done, _splits(step, recipe, done), taxonomy, estimator)
 
 
 def _longest(ids: Iterable[str], recipe: Recipe) -> list[Response]:

@@ -101,6 +101,11 @@ def open_grader(
     )
 
 
+def answers_of(recipe: Recipe) -> str:
+    """Where the recipe's data have their answers (`data.columns.answer_from`)."""
+    return recipe.data.columns.answer_from if recipe.data else "column"
+
+
 def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:
     """A hash of the code of a user's `module:function`, or of the judge and its prompt, or which rules a
     grader goes by, so that another judges anew; of the recipe's grader, or of another by `name`."""

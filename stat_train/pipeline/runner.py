@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from stat_train.data.atomic import atomic_file
+from stat_train.errors import UserError
 from stat_train.evaluation.options import BenchmarkOptions
 from stat_train.gpu import give_back
 from stat_train.pipeline.answers import GRADED, RESPONSES
@@ -35,6 +36,8 @@ def run_recipe(
     Returns the stages by title. What was done stays done: a run that was stopped goes on where it was.
     Raises UserError for input that cannot be used, Unfinished where rows are owed or a budget is spent.
     """
+    if isinstance(recipe, str | Path):
+        raise UserError(f"run_recipe takes a recipe, not a path: run_recipe(read_recipe({str(recipe)!r}))")
     return run_steps(recipe, steps_up_to(recipe, up_to, beside))
 
 

@@ -8,6 +8,7 @@ from typing import cast
 from stat_train.data.example import Example
 from stat_train.grading.judge import judge_requests
 from stat_train.metacognition.asking import Asks
+from stat_train.metacognition.taxonomy import SkillTaxonomy
 from stat_train.methods.proposing import Call, propose
 from stat_train.methods.solving import solve
 from stat_train.pipeline.judge_estimate import judged_solutions
@@ -24,9 +25,17 @@ DESCRIPTION = "x" * 80
 
 
 def ask_for_new_questions(
-    step: Step, recipe: Recipe, done: Mapping[str, Stage], splits: Splits, estimator: Asks
+    step: Step,
+    recipe: Recipe,
+    done: Mapping[str, Stage],
+    splits: Splits,
+    taxonomy: SkillTaxonomy,
+    estimator: Asks,
 ) -> str:
-    """The first round of a `synthesize` step, asked of an estimator; what it leaves out or assumes."""
+    """The first round of a `synthesize` step, asked of an estimator; what it leaves out or assumes.
+
+    `taxonomy` is the list of skills, or one as long as it may become.
+    """
     arm, options = cast(Method, step.arm), recipe.selection.synthesis
     if all(title in done for title in step.needs):
         wanted, questions, more = requests_of(arm, Work(recipe, done["label"], done))
@@ -34,7 +43,7 @@ def ask_for_new_questions(
         calls = [call for group, n in wanted.items() for call in more(group, math.ceil(n / pairs_a_request))]
         assumed = ""
     else:
-        questions, calls, assumed = _stand_ins(arm, recipe, splits)
+        questions, calls, assumed = _stand_ins(arm, recipe, splits, taxonomy)
     prompts = open_prompts(recipe)
     for _ in propose(estimator, prompts, calls, questions, options.temperature):
         pass
@@ -51,8 +60,10 @@ def ask_for_new_questions(
     )
 
 
-def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[Call], str]:
-    """Requests of about the right number and length, before it is known what is missing."""
+def _stand_ins(
+    arm: Method, recipe: Recipe, splits: Splits, taxonomy: SkillTaxonomy
+) -> tuple[int, list[Call], str]:
+    """As many requests as there can be, of about the right length, before it is known what is missing."""
     selection, validation = recipe.selection, splits["validation"]
     if arm == "llm2llm":
         questions, source, shown, skill = selection.llm2llm.questions, validation, 1, None
@@ -65,6 +76,14 @@ def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[C
         skill = {"id": "a_skill", "text": DESCRIPTION}
     pairs, assumed = expected_pairs(recipe, splits)
     wanted = own_pairs(arm, recipe, pairs)
+    subjects = {question.subject for question in validation}
+    if skill:
+        of, groups = "skills were missing", sum(len(taxonomy.names(subject)) for subject in subjects)
+    else:
+        of, groups = "subjects were asked for", len(subjects)
+    groups = min(groups, wanted)
+    if groups > 1:
+        assumed += f"as if {groups} {of}, each in requests of its own; "
     calls = [
         Call(
             (source[place % len(source)].subject, ""),
@@ -72,6 +91,11 @@ def _stand_ins(arm: Method, recipe: Recipe, splits: Splits) -> tuple[int, list[C
             skill,
             place // len(source),
         )
-        for place in range(math.ceil(wanted / (questions * selection.synthesis.solutions)))
+        for place in range(_most_requests(wanted, groups, questions * selection.synthesis.solutions))
     ]
     return questions, calls, assumed
+
+
+def _most_requests(pairs: int, groups: int, a_request: int) -> int:
+    """The most that `pairs` can take, shared by `groups` that each round up to whole requests."""
+    return (pairs + groups * (a_request - 1)) // a_request

@@ -11,7 +11,7 @@ from stat_train.data.splits import check_disjoint
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
 from stat_train.pipeline.data import TUTOR_SPLITS, source_hash
-from stat_train.pipeline.opening import grader_files, open_grader
+from stat_train.pipeline.opening import answers_of, grader_files, open_grader
 from stat_train.pipeline.step import Step, Work
 from stat_train.recipe import Recipe
 
@@ -87,7 +87,7 @@ def _make(number: int, work: Work) -> None:
         raise UserError(f"{name}: all of its {len(found)} questions stand in the pool too; give others")
     if recipe.difficulty.method == "gold":
         with open_grader(recipe) as grader:
-            grader.require_gold(clean.kept, name)
+            grader.require_gold(clean.kept, name, answers_of(recipe))
     write_examples(work.stage.file(FILE), clean.kept)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
     removed = len(clean.removed)
