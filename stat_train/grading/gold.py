@@ -64,31 +64,41 @@ def gold_message(
     answer_from: str = "column",
 ) -> str:
     """What is wrong with a split's gold answers, in one line; `first_error` is what the grader said first,
-    `answer_from` where the answers were read (`data.columns`). Rows without an answer are told first."""
-    if none := [its for its in bad if its.answer is None]:
-        return _no_answer(split_name, none, answer_from)
-    named = ", ".join(map(_named, bad[:NAMED]))
-    more = f" and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+    `answer_from` where the answers were read (`data.columns`)."""
+    none = [its for its in bad if its.answer is None]
+    unusable = [its for its in bad if its.answer is not None]
+    told = [
+        *([_not_accepted(grader, unusable, first_error)] if unusable else ()),
+        *([_no_answer(none, answer_from)] if none else ()),
+    ]
+    return f"{split_name}: {'; '.join(told)}"
+
+
+def _not_accepted(grader: str, bad: Sequence[BadGold], first_error: str | None) -> str:
     unsaid = any(its.verdict == "error" and not its.reason for its in bad)
     why = f" (its first error: {first_error})" if first_error and unsaid else ""
     return (
-        f"{split_name}: field 'answer': grader '{grader}' does not accept the gold answer of "
-        f"{named}{more}{why}; mend the answers or choose another grader"
+        f"field 'answer': grader '{grader}' does not accept the gold answer of "
+        f"{_listed(list(map(_named, bad)))}{why}; mend the answers or choose another grader"
     )
 
 
-def _no_answer(split_name: str, none: Sequence[BadGold], answer_from: str) -> str:
-    named = ", ".join(f"question {its.number}, {its.id}" for its in none[:NAMED])
-    more = f" and {len(none) - NAMED} more" if len(none) > NAMED else ""
+def _no_answer(none: Sequence[BadGold], answer_from: str) -> str:
+    named = _listed([f"question {its.number}, {its.id}" for its in none])
     if answer_from in MARKS:
         return (
-            f"{split_name}: no answer in {named}{more}: the solution has no {MARKS[answer_from]} "
+            f"no answer in {named}: the solution has no {MARKS[answer_from]} "
             f"(data.columns.answer_from: '{answer_from}'); add the mark, or remove the row"
         )
     return (
-        f"{split_name}: no answer in {named}{more}; fill it in, or set data.columns.answer to the column "
-        "that has it, or data.columns.answer_from to 'boxed' or '####' where the solution marks it"
+        f"no answer in {named}; fill it in, or set data.columns.answer to the column that has it, or "
+        "data.columns.answer_from to 'boxed' or '####' where the solution marks it"
     )
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def _named(its: BadGold) -> str:
