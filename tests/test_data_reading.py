@@ -384,6 +384,7 @@ def test_prompt_and_completion_may_each_be_a_chat(tmp_path: Path) -> None:
         ([], "field 'messages': no list of messages; write"),
         ([*CHAT, "4"], "field 'messages': no list of messages; write"),
         ("9 - 5?", "field 'messages': no list of messages; write"),
+        ("[" * 100_000, "field 'messages': no list of messages; write"),
         (None, "field 'messages': no list of messages; write"),
     ],
 )

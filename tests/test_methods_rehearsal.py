@@ -46,7 +46,7 @@ def test_without_a_share_the_set_stays_as_it_is() -> None:
 
 
 def test_a_pool_without_questions_and_fewer_pairs_than_none_are_errors() -> None:
-    with pytest.raises(UserError, match="no questions to draw rehearsal from"):
+    with pytest.raises(UserError, match="the pool has no questions to draw from"):
         rehearse(targeted(8), [], 4)
     with pytest.raises(ValueError, match="-1 pairs of rehearsal; give 0 or more"):
         rehearse(targeted(8), POOL, -1)

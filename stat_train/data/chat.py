@@ -20,29 +20,36 @@ FORM = '[{"role": "user", "content": "..."}, {"role": "assistant", "content": ".
 Message = Mapping[str, Any]
 
 
-def message_of(cell: Any, role: Role | None, column: str) -> Any:
-    """What that role says, None where it says nothing; a cell that is no chat stays as it is, and so does
-    any for which there is no role.
+def said_in(cell: Any, column: str) -> Mapping[Role, str] | None:
+    """What each role says in a chat: a list of messages, the same as JSON text (all that CSV can hold), or a
+    list of each of their parts; None where the cell is no chat.
 
     Raises ValueError where the messages are not one question with at most one answer behind it.
     """
-    chat = messages_in(cell) if role else None
-    return cell if chat is None or role is None else _said(chat, column).get(role)
+    chat = _messages(cell)
+    if chat is None:
+        return None
+    said: dict[Role, str] = {}
+    for message in chat:
+        role = _role(message, column)
+        if role == "system" and role in said:
+            raise ValueError(f"field '{column}': two system messages; make one of them")
+        if role in said:
+            raise ValueError(
+                f"field '{column}': {role} speaks twice, and a row is one question and its solution; make "
+                "a row of each"
+            )
+        if role == "user" and "assistant" in said:
+            raise ValueError(f"field '{column}': assistant speaks before user; put the question first")
+        said[role] = _text(_either(message, "content", "value"), column)
+    return said
 
 
-def system_of(cell: Any, column: str) -> str | None:
-    """The system message of a chat; None where there is none, or no chat."""
-    chat = messages_in(cell)
-    return _said(chat, column).get("system") if chat else None
-
-
-def messages_in(cell: Any) -> Sequence[Message] | None:
-    """The messages of a cell: a list of them, the same as JSON text (all that CSV can hold), or a list of
-    each of their parts; None where it is no chat."""
+def _messages(cell: Any) -> Sequence[Message] | None:
     if isinstance(cell, str) and cell.lstrip()[:1] in ("[", "{"):
         try:
             cell = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     if isinstance(cell, Mapping) and all(isinstance(its, list | tuple) for its in cell.values()):
         cell = [dict(zip(cell, its, strict=False)) for its in zip(*cell.values(), strict=False)]
@@ -52,27 +59,15 @@ def messages_in(cell: Any) -> Sequence[Message] | None:
     return cell if are_messages else None
 
 
-def _said(chat: Sequence[Message], column: str) -> dict[Role, str]:
-    said: dict[Role, str] = {}
-    for message in chat:
-        name = _either(message, "role", "from")
-        role = NAMES.get(name.lower()) if isinstance(name, str) else None
-        if role is None:
-            raise ValueError(
-                f"field '{column}': a message by {name!r}; rename it to user, assistant or system, or "
-                "remove the row"
-            )
-        if role in said:
-            raise ValueError(
-                f"field '{column}': {role} speaks twice, and a row is one question and its solution; make "
-                "a row of each"
-                if role != "system"
-                else f"field '{column}': two system messages; make one of them"
-            )
-        if role == "user" and "assistant" in said:
-            raise ValueError(f"field '{column}': assistant speaks before user; put the question first")
-        said[role] = _text(_either(message, "content", "value"), column)
-    return said
+def _role(message: Message, column: str) -> Role:
+    name = _either(message, "role", "from")
+    role = NAMES.get(name.lower()) if isinstance(name, str) else None
+    if role is None:
+        raise ValueError(
+            f"field '{column}': a message by {name!r}; rename it to user, assistant or system, or "
+            "remove the row"
+        )
+    return role
 
 
 def _either(message: Message, name: str, other: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from stat_train.data.chat import FORM, SPEAKERS, message_of, messages_in, system_of
+from stat_train.data.chat import FORM, SPEAKERS, said_in
 from stat_train.data.example import Example
 from stat_train.data.marks import boxed, hash_marked
 from stat_train.options import Options
@@ -89,12 +89,14 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
 
     `meta` holds all other columns but those that JSON cannot hold, such as images and bytes.
     """
+    values = {field: row.get(column) for field, column in fields.items()}
     asked = fields["question"]
-    if _should_be_chat(row.get(asked), fields) and messages_in(row.get(asked)) is None:
+    chats = {fields[its]: said_in(values[its], fields[its]) for its in SPEAKERS if its in fields}
+    if chats[asked] is None and _should_be_chat(values["question"], fields):
         raise ValueError(f"field '{asked}': no list of messages; write {FORM}, or remove the row")
-    values = {
-        field: message_of(row.get(column), SPEAKERS.get(field), column) for field, column in fields.items()
-    }
+    for field, role in SPEAKERS.items():
+        if (said := chats.get(fields.get(field, ""))) is not None:
+            values[field] = said.get(role)
     question = _text(values.get("question"), fields["question"])
     if question is None:
         raise ValueError(f"field '{fields['question']}': the question is empty; fill it in or remove the row")
@@ -105,7 +107,7 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
         answer = marked[-1] if marked else None
     used = set(fields.values())
     others = {key: value for key, value in row.items() if key not in used and key != "meta"}
-    if system := system_of(row.get(asked), asked):
+    if system := (chats[asked] or {}).get("system"):
         others["system"] = system
     nested = row.get("meta")
     others |= nested if isinstance(nested, Mapping) else {"meta": nested}

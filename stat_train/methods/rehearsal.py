@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from stat_train.data.example import Example
-from stat_train.errors import UserError
 from stat_train.methods.drawing import Drawer
 from stat_train.methods.training_set import REHEARSAL, TrainingSet, training_set
 
@@ -43,8 +42,6 @@ def rehearse(
         raise ValueError(f"{pairs} pairs of rehearsal; give 0 or more")
     if not pairs:
         return targeted
-    if not pool:
-        raise UserError("the pool has no questions to draw rehearsal from")
     drawer = Drawer(len(pool), [seed, 12])
     held = Counter(str(row.lineage["source_id"]) for row in targeted.rows)
     drawer.count(pool, held + Counter(drawn_before or {}))

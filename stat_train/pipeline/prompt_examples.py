@@ -1,6 +1,6 @@
 """The prompts as they would be sent, with rows of the recipe's own data."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +31,7 @@ def prompt_contexts(recipe: Recipe, index: int) -> dict[str, dict[str, Any]]:
 
     Raises UserError where the splits cannot be read.
     """
-    splits = read_splits(recipe)
-    pool = [_at(splits["pool"], index + n) for n in range(recipe.selection.stat_syn.references)]
-    return _contexts(recipe, _at(splits["validation"], index), pool)
+    return _contexts_of(recipe, read_splits(recipe), index)
 
 
 def shown_prompt(recipe: Recipe, task: str, index: int) -> list[Message]:
@@ -52,7 +50,7 @@ def shown_prompt(recipe: Recipe, task: str, index: int) -> list[Message]:
     if task == STUDENT:
         turns = student_template(recipe).messages(splits[split][index].question)
         return [Message(role=turn["role"], content=turn["content"]) for turn in turns]
-    return open_prompts(recipe).render(task, **prompt_contexts(recipe, index)[task])
+    return open_prompts(recipe).render(task, **_contexts_of(recipe, splits, index)[task])
 
 
 def check_student_template(recipe: Recipe) -> Path:
@@ -82,6 +80,13 @@ def check_templates(recipe: Recipe, tasks: Collection[str]) -> None:
     for task, context in _contexts(recipe, row, [row] * recipe.selection.stat_syn.references).items():
         if task in tasks:
             prompts.check(task, context, also_shown(recipe, task))
+
+
+def _contexts_of(
+    recipe: Recipe, splits: Mapping[str, Sequence[Example]], index: int
+) -> dict[str, dict[str, Any]]:
+    pool = [_at(splits["pool"], index + n) for n in range(recipe.selection.stat_syn.references)]
+    return _contexts(recipe, _at(splits["validation"], index), pool)
 
 
 def _contexts(recipe: Recipe, asked: Example, pool: Sequence[Example]) -> dict[str, dict[str, Any]]:

@@ -1,14 +1,13 @@
 """The tables of all arms, the secondary comparisons, and what it took."""
 
-from collections.abc import Mapping
 from statistics import fmean
 
 from stat_train.evaluation.paired import holm
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
-from studies.study.evidence import BySeed, Evidence, difference, mean
+from studies.study.evidence import Evidence, difference, mean
 from studies.study.plan import FROZEN, KEPT, PARTS, PRIMARY, SECONDARY, SEEDS, Setting
-from studies.study.words import NOT_RUN, interval
+from studies.study.words import NOT_RUN, interval, kept_by_seed
 
 
 def arms(evidence: Evidence) -> str:
@@ -33,22 +32,14 @@ def arms(evidence: Evidence) -> str:
                 ]
             )
     headers = ["warm-ups", "arm", "seeds", "test", "ood", "old pairs", "STAT-Sel minus it, test", "95%"]
-    by_seed = _seed_by_seed(evidence.kept())
-    return "\n\n".join([table(headers, rows, right=range(2, 8)), *by_seed]) if rows else NOT_RUN
-
-
-def _seed_by_seed(kept: Mapping[str, BySeed]) -> list[str]:
-    """Each arm from the kept starts on each seed; nothing where there is one seed only."""
-    seeds = sorted({seed for by_seed in kept.values() for seed in by_seed})
-    if len(seeds) < 2:
-        return []
-    rows = [
-        [arm, *(percent(kept[arm][seed].scores.accuracy) if seed in kept[arm] else "" for seed in seeds)]
-        for arm in KEPT.arms
-        if arm in kept
-    ]
-    headers = ["kept starts, test", *map(str, seeds)]
-    return ["Seed by seed:", table(headers, rows, right=range(1, len(headers)))]
+    if not rows:
+        return NOT_RUN
+    kept = {
+        arm: {seed: cell.scores.accuracy for seed, cell in its.items()}
+        for arm, its in evidence.kept().items()
+    }
+    shown = table(headers, rows, right=range(2, 8))
+    return "\n\nSeed by seed:\n\n".join([shown, *kept_by_seed("test", kept)])
 
 
 def _seen(evidence: Evidence, setting: Setting, arm: str) -> list[int]:

@@ -11,7 +11,7 @@ from stat_train.report.wording import percent, points
 from studies.study.evidence import BySeed, Evidence, t_interval
 from studies.study.plan import KEPT, PRIMARY, SIMPLE, TARGET_SPLIT
 from studies.study.rows import Row
-from studies.study.words import NOT_RUN, interval
+from studies.study.words import NOT_RUN, interval, kept_by_seed
 
 PARTS = ("commonest third", "middle third", "rarest third")
 AS_POOL = "as the pool"
@@ -49,7 +49,7 @@ def mix(evidence: Evidence) -> str:
             [
                 f"{name} ({percent(shares[name], 0)} of it)" if name in shares else name,
                 *(percent(fmean(its[name] for its in found[arm].values())) for arm in shown),
-                *(cell for per_seed in against for cell in _said(per_seed)),
+                *(cell for per_seed in against for cell in lead_cells(per_seed)),
             ]
         )
     headers = [
@@ -60,7 +60,8 @@ def mix(evidence: Evidence) -> str:
     return "\n\n".join([table(headers, rows, right=range(1, len(headers))), *_kept(evidence)])
 
 
-def _said(per_seed: Sequence[float]) -> list[str]:
+def lead_cells(per_seed: Sequence[float]) -> list[str]:
+    """Mean of the seeds' differences, and its interval by Student's t where there are several."""
     return [points(fmean(per_seed)), interval(t_interval(per_seed)) if len(per_seed) > 1 else ""]
 
 
@@ -112,29 +113,16 @@ def _shares(evidence: Evidence) -> dict[str, float]:
 
 def _kept(evidence: Evidence) -> list[str]:
     found = by_seed(evidence, evidence.kept())
-    rows = [
-        [
-            arm,
-            str(len(its)),
-            *(percent(fmean(one[name] for one in its.values())) for name in (*PARTS, AS_POOL)),
-        ]
-        for arm in KEPT.arms
-        if (its := found.get(arm))
-    ]
+    rows = [[arm, str(len(its)), *mean_cells(its)] for arm in KEPT.arms if (its := found.get(arm))]
     headers = ["kept starts", "seeds", *PARTS, AS_POOL]
-    return [table(headers, rows, right=range(1, len(headers))), *_seed_by_seed(found)] if rows else []
+    pooled = {arm: {seed: one[AS_POOL] for seed, one in its.items()} for arm, its in found.items()}
+    shown = table(headers, rows, right=range(1, len(headers)))
+    return [shown, *kept_by_seed(AS_POOL, pooled)] if rows else []
 
 
-def _seed_by_seed(found: Mapping[str, Mapping[int, Accuracies]]) -> list[str]:
-    seeds = sorted({seed for its in found.values() for seed in its})
-    if len(seeds) < 2:
-        return []
-    rows = [
-        [arm, *(percent(found[arm][seed][AS_POOL]) if seed in found[arm] else "" for seed in seeds)]
-        for arm in KEPT.arms
-        if arm in found
-    ]
-    return [table([f"kept starts, {AS_POOL}", *map(str, seeds)], rows, right=range(1, len(seeds) + 1))]
+def mean_cells(its: Mapping[int, Accuracies]) -> list[str]:
+    """Mean over the seeds, on each third of the kinds and as the pool."""
+    return [percent(fmean(one[name] for one in its.values())) for name in (*PARTS, AS_POOL)]
 
 
 def sentence(evidence: Evidence) -> str:

@@ -1,12 +1,11 @@
 """What gives back on the pool's own mix: pairs drawn evenly from the pool, and training that goes on."""
 
 from collections.abc import Mapping
-from statistics import fmean
 
 from stat_train.report.markdown import table
 from stat_train.report.wording import percent, points
-from studies.study.evidence import BySeed, Evidence, difference, mean, t_interval
-from studies.study.mix import AS_POOL, PARTS, Accuracies, by_seed
+from studies.study.evidence import BySeed, Evidence, difference, mean
+from studies.study.mix import AS_POOL, PARTS, Accuracies, by_seed, lead_cells, mean_cells
 from studies.study.plan import SIMPLE
 from studies.study.words import NOT_RUN, interval
 
@@ -35,14 +34,7 @@ def _title(name: str, scores: Mapping[str, BySeed]) -> str:
 
 def _mixes(evidence: Evidence, scores: Mapping[str, BySeed]) -> str:
     mixes = by_seed(evidence, scores)
-    rows = [
-        [
-            arm,
-            percent(mean(its)),
-            *(percent(fmean(one[name] for one in mixes[arm].values())) for name in (*PARTS, AS_POOL)),
-        ]
-        for arm, its in scores.items()
-    ]
+    rows = [[arm, percent(mean(its)), *mean_cells(mixes[arm])] for arm, its in scores.items()]
     headers = ["arm", "test", *PARTS, AS_POOL]
     return table(headers, rows, right=range(1, len(headers)))
 
@@ -71,5 +63,4 @@ def _compared(
     found = difference(HALF, arm, scores)
     assert found is not None
     pooled = [its[AS_POOL] - mixes[arm][seed][AS_POOL] for seed, its in mixes[HALF].items()]
-    spread = interval(t_interval(pooled)) if len(pooled) > 1 else ""
-    return [arm, points(found.difference), interval(found.ci95), points(fmean(pooled)), spread]
+    return [arm, points(found.difference), interval(found.ci95), *lead_cells(pooled)]

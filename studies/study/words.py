@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from stat_train.report.markdown import table
 from stat_train.report.wording import MINUS, percent, points
 from studies.study.evidence import BySeed, Difference
-from studies.study.plan import SEEDS
+from studies.study.plan import KEPT, SEEDS
 
 NOT_RUN = "Not run yet."
 
@@ -29,6 +29,19 @@ def seeds_of(found: Difference) -> str:
         else f"seed {found.seeds[0]} alone"
     )
     return f"{said}, {owed} of {len(SEEDS)} not run yet" if owed else said
+
+
+def kept_by_seed(of: str, found: Mapping[str, Mapping[int, float]]) -> list[str]:
+    """A table of the arms from the kept starts, a column a seed; nothing while there is one seed only."""
+    seeds = sorted({seed for its in found.values() for seed in its})
+    if len(seeds) < 2:
+        return []
+    rows = [
+        [arm, *(percent(found[arm][seed]) if seed in found[arm] else "" for seed in seeds)]
+        for arm in KEPT.arms
+        if arm in found
+    ]
+    return [table([f"kept starts, {of}", *map(str, seeds)], rows, right=range(1, len(seeds) + 1))]
 
 
 def seed_by_seed(found: Difference, scores: Mapping[str, BySeed]) -> str:
