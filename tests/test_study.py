@@ -215,6 +215,20 @@ def test_kept_arms_stand_seed_by_seed_once_there_are_two_seeds(tmp_path: Path) -
     assert told[2:] == ["| shuffled |  | 50.0% |", "| stat-sel | 75.0% |  |"]
 
 
+def test_the_arms_say_which_seeds_were_trained_in_which_precision(tmp_path: Path) -> None:
+    evidence = claim(tmp_path, "1110" * 25)
+    assert "trained in" not in claims.arms(evidence)
+    precisions = {SEEDS[0]: "fp32", SEEDS[1]: "bf16", SEEDS[2]: "bf16"}
+    rows = [
+        kept("random", seed, "10" * 50) | {"precision": its, "split": split}
+        for seed, its in precisions.items()
+        for split in ("test", "ood")
+    ]
+    add_rows(tmp_path, "arms", rows, CELL)
+    told = claims.arms(evidence).splitlines()[-1]
+    assert told == "From the kept starts, trained in bf16: seeds 101, 102; in fp32: seeds 100."
+
+
 def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:
     evidence = claim(tmp_path, "1110" * 25)
     assert beyond.solutions(evidence) == "Not run yet."

@@ -3,6 +3,7 @@
 from statistics import fmean
 
 from stat_train.evaluation.paired import holm
+from stat_train.recipe import START
 from stat_train.report.markdown import table
 from stat_train.report.wording import p_value, percent, points
 from studies.study.evidence import Evidence, difference, mean
@@ -39,7 +40,18 @@ def arms(evidence: Evidence) -> str:
         for arm, its in evidence.kept().items()
     }
     shown = table(headers, rows, right=range(2, 8))
-    return "\n\nSeed by seed:\n\n".join([shown, *kept_by_seed("test", kept)])
+    by_seed = "\n\nSeed by seed:\n\n".join([shown, *kept_by_seed("test", kept)])
+    return "\n\n".join([by_seed, *_precisions(evidence)])
+
+
+def _precisions(evidence: Evidence) -> list[str]:
+    """Which seeds from the kept starts were trained in which precision, where a row says."""
+    seeds: dict[str, set[int]] = {}
+    for row in evidence.rows(KEPT.part, KEPT.name):
+        if row["arm"] != START and "precision" in row:
+            seeds.setdefault(row["precision"], set()).add(row["seed"])
+    told = [f"{precision}: seeds {', '.join(map(str, sorted(its)))}" for precision, its in seeds.items()]
+    return [f"From the kept starts, trained in {'; in '.join(sorted(told))}."] if told else []
 
 
 def _seen(evidence: Evidence, setting: Setting, arm: str) -> list[int]:
