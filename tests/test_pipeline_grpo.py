@@ -34,7 +34,7 @@ KEYS = {
     "sft stat-sel": "39cc59c76b4b",
     "evaluate start-test": "6d90cbbbdb0b",
     "evaluate stat-sel-test": "5642cc39d173",
-    "report": "eebea2ed6602",
+    "report": "e3deaa58198e",
 }
 GRPO = [
     "grpo.questions=4",

@@ -169,8 +169,12 @@ def test_answers_that_were_cut_off_stand_under_the_scores(tmp_path: Path, result
     )
 
 
-def test_a_skill_that_one_round_did_not_ask_for_was_neither_gained_nor_forgotten(results: Results) -> None:
-    def change(skill: str, before: float | None, after: float | None) -> ProfileChange:
+def test_a_skill_is_called_gained_or_forgotten_only_where_that_was_measured_and_is_clear(
+    results: Results,
+) -> None:
+    def change(
+        skill: str, before: float | None, after: float | None, ci95: tuple[float, float] = (-0.5, -0.1)
+    ) -> ProfileChange:
         known = before is not None and after is not None
         return ProfileChange(
             subject="",
@@ -178,20 +182,23 @@ def test_a_skill_that_one_round_did_not_ask_for_was_neither_gained_nor_forgotten
             before=before,
             after=after,
             difference=after - before if known else None,
-            ci95=(-0.5, -0.1) if known else None,
+            ci95=ci95 if known else None,
         )
 
     changes = [change("sums", 0.5, 0.25), change("units", None, 0.5), change("areas", 0.5, None)]
+    changes += [change("rates", 0.25, 0.5, (-0.1, 0.6)), change("clocks", 0.25, 0.75, (0.1, 0.8))]
     its = Round(number=2, arm="a", against="b", pairs=4, changes=changes)
     page = "\n".join(round_sections(results.model_copy(update={"rounds": [its]})))
     assert "1 skills (1 clearly; most: sums" in page
-    assert "and no skills more often" in page
+    assert "and 2 skills (1 clearly; most: clocks +50.0) more often" in page
     cells = {
         row.split("|")[1].strip(" `"): [cell.strip() for cell in row.split("|")]
         for row in page.split("\n")
         if row.count("|") == 8
     }
     assert cells["sums"][6] == "**gained**"
+    assert cells["rates"][6] == "unclear"
+    assert cells["clocks"][6] == "**forgotten**"
     assert cells["units"][2:7] == ["-", "50%", "", "", "new"]
     assert cells["areas"][2:7] == ["50%", "-", "", "", "not asked"]
 

@@ -31,7 +31,7 @@ def report_step(recipe: Recipe, steps: Sequence[Step]) -> Step:
         _report,
         lambda sizes: ", ".join(SHOWN[:2]),
         needs={step.title: () for step in steps},
-        version=10,
+        version=11,
         options={
             "seed": recipe.seed,
             "name": recipe.name,

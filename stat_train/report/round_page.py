@@ -63,7 +63,7 @@ def round_sections(results: Results) -> Iterator[str]:
         )
         yield (
             "Before, after: the share of a skill's validation questions whose answer was difficult and "
-            "lacked it, a round earlier and now. Bold: the interval excludes 0. New, not asked: no question "
+            "lacked it, a round earlier and now. Unclear: the interval holds 0. New, not asked: no question "
             "needed it a round earlier, or now. Replayed: pairs of this round that are there because the "
             "skill was forgotten."
         )
@@ -74,5 +74,6 @@ def _status(change: ProfileChange) -> str:
         return "new" if change.before is None else "not asked"
     if change.difference == 0:
         return ""
-    word = "gained" if change.difference < 0 else "forgotten"
-    return f"**{word}**" if is_clear(change) else word
+    if not is_clear(change):
+        return "unclear"
+    return "**gained**" if change.difference < 0 else "**forgotten**"
