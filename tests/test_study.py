@@ -11,11 +11,11 @@ from stat_train.errors import UserError
 from stat_train.run import Stage
 from studies.study import again, beyond, cells, claims, mix, primary, remedies, tuning, why
 from studies.study.__main__ import main
-from studies.study.cells import Place, chosen_rate, warm_up
+from studies.study.cells import Place, chosen_rate, fingerprint, recipe_of, warm_up
 from studies.study.evidence import Evidence, difference
 from studies.study.plan import FOLDER, FROZEN, KEPT, RATES, SECONDARY, SEEDS, TRAINED
 from studies.study.rows import CELL, Row, add_rows, read_rows
-from studies.study.run import outcome
+from studies.study.run import outcome, run
 
 ROOT = Path(__file__).parents[1]
 SHORT = """
@@ -408,6 +408,37 @@ def test_every_training_again_of_a_seed_is_told_and_how_far_they_lie_apart(tmp_p
     assert (
         "have a standard deviation of 31.2 points in this difference, the 5 seeds of the table one of 0.0"
         in said
+    )
+
+
+def test_a_kept_start_with_the_claims_weights_has_the_claims_trainings_and_none_is_counted_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    evidence, place = claim(tmp_path, "1110" * 25), Place(tmp_path, tmp_path)
+    made = [
+        row | {"recipe": fingerprint(recipe_of(place, KEPT, row["seed"], row["arm"]))}
+        for row in read_rows(tmp_path, "primary")
+    ]
+    add_rows(tmp_path, "primary", made, CELL)
+    both = [row | {"split": split} for row in made for split in ("test", "ood")]
+    add_rows(tmp_path, "primary", both, (*CELL, "split"))
+    starts = {100: "another", 101: "start 101"}
+    for seed, start in starts.items():
+        its = [scored("start", seed, "0" * 100, KEPT.name, start=start, split=s) for s in ("test", "ood")]
+        add_rows(tmp_path, "arms", its, (*CELL, "split"))
+    ran: list[int] = []
+    monkeypatch.setattr("studies.study.run._run", lambda place, setting, seed, arm: ran.append(seed))
+    run(place, [KEPT], [100, 101], ["random", "stat-sel"])
+    assert ran == [100, 100]
+    assert {(row["arm"], row["seed"]) for row in read_rows(tmp_path, "arms") if row["arm"] != "start"} == {
+        ("random", 101),
+        ("stat-sel", 101),
+    }
+    assert difference("stat-sel", "random", evidence.kept()).seeds == (101,)
+    said = primary.primary(evidence).rpartition("\n\n")[2]
+    assert (
+        said
+        == "From the kept start of seed 101 they are the trainings of the table: it has the same weights."
     )
 
 

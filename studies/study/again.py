@@ -1,5 +1,6 @@
 """The primary claim's difference once more: the same seeds trained again, here and elsewhere."""
 
+from collections.abc import Mapping
 from statistics import fmean, stdev
 
 from stat_train.report.wording import points
@@ -15,8 +16,9 @@ def replicates(evidence: Evidence) -> str:
     """Every further training of both arms of the claim from one start, and how far trainings of one seed
     lie apart; empty where there is none."""
     recorded = _each_seed(evidence.scores())
+    kept, shared = _apart(evidence)
     places = {
-        "from the kept start (*All arms*)": evidence.kept(),
+        "from the kept start (*All arms*)": kept,
         "from the same start once more, for *GRPO on top*": evidence.scores("grpo", "on top"),
         "on another machine (below)": Evidence(evidence.folder / RERUN, evidence.device).scores(),
     }
@@ -30,6 +32,11 @@ def replicates(evidence: Evidence) -> str:
         same += [recorded[seed].difference] if seed in recorded else []
         squares += sum((its - fmean(same)) ** 2 for its in same)
         free += len(same) - 1
+    if shared:
+        lines.append(
+            f"From the kept start of seed {' and '.join(map(str, shared))} they are the trainings of the "
+            "table: it has the same weights."
+        )
     if free and len(recorded) > 1:
         between = stdev(its.difference for its in recorded.values())
         lines.append(
@@ -39,7 +46,19 @@ def replicates(evidence: Evidence) -> str:
     return " ".join(lines)
 
 
-def _each_seed(scores: dict[str, BySeed]) -> dict[int, Difference]:
+def _apart(evidence: Evidence) -> tuple[dict[str, BySeed], list[int]]:
+    """The arms from kept starts but where they are the claim's own; and the seeds where both arms are."""
+    starts = {seed: cell.start for its in evidence.scores().values() for seed, cell in its.items()}
+    kept = evidence.kept()
+    apart: dict[str, BySeed] = {
+        arm: {seed: cell for seed, cell in its.items() if starts.get(seed) != cell.start}
+        for arm, its in kept.items()
+    }
+    shared = (kept.get(arm, {}).keys() - apart.get(arm, {}).keys() for arm in PRIMARY)
+    return apart, sorted(set.intersection(*map(set, shared)))
+
+
+def _each_seed(scores: Mapping[str, BySeed]) -> dict[int, Difference]:
     one, other = (scores.get(arm, {}) for arm in PRIMARY)
     found = {seed: differ(*PRIMARY, {seed: one[seed]}, {seed: other[seed]}) for seed in one if seed in other}
     return {seed: its for seed, its in found.items() if its is not None}

@@ -11,7 +11,7 @@ from stat_train.report.wording import points
 from studies.study.cells import Place, fingerprint, recipe_of, run_cell, seconds_of, started, warm_up
 from studies.study.evidence import Evidence, difference, t_interval
 from studies.study.facts import mix_of, profile_row, prompt_rows, rewards_of, skills_of
-from studies.study.plan import FOLDER, FROZEN, PRIMARY, PROMPTS, Setting
+from studies.study.plan import FOLDER, FROZEN, KEPT, PRIMARY, PROMPTS, Setting
 from studies.study.rows import CELL, Row, add_rows, read_rows
 
 Cell = tuple[Setting, int, str]
@@ -34,8 +34,11 @@ def run(
             print(f"{said}: has its rows", file=sys.stderr)
             continue
         print(said, file=sys.stderr, flush=True)
-        make = _run_prompts if arm == PROMPTS else _run
-        make(place, *cell)
+        if shared := _of_the_claim(place, *cell):
+            add_rows(place.folder, setting.part, shared, (*CELL, "split"))
+        else:
+            make = _run_prompts if arm == PROMPTS else _run
+            make(place, *cell)
         print(outcome(place, *cell), file=sys.stderr, flush=True)
 
 
@@ -69,6 +72,24 @@ def _rows(place: Place, setting: Setting, seed: int, arm: str) -> list[Row]:
         row
         for row in read_rows(place.folder, setting.part)
         if tuple(row[name] for name in CELL[:3]) == cell and arm in (row["arm"], PROMPTS)
+    ]
+
+
+def _of_the_claim(place: Place, setting: Setting, seed: int, arm: str) -> list[Row]:
+    """Rows of the primary claim that are this cell's: a kept start may have that claim's very weights."""
+    starts = {
+        row["start"]
+        for row in read_rows(place.folder, setting.part)
+        if (row["setting"], row["seed"], row["device"]) == (setting.name, seed, place.device)
+    }
+    if setting != KEPT or not starts:
+        return []
+    cell = {"seed": seed, "device": place.device, "arm": arm}
+    cell["recipe"] = fingerprint(_recipe(place, setting, seed, arm))
+    return [
+        row | {"setting": setting.name}
+        for row in read_rows(place.folder, FROZEN.part)
+        if row["start"] in starts and all(row[name] == value for name, value in cell.items())
     ]
 
 
