@@ -226,7 +226,7 @@ def test_the_arms_say_which_seeds_were_trained_in_which_precision(tmp_path: Path
     ]
     add_rows(tmp_path, "arms", rows, CELL)
     told = claims.arms(evidence).splitlines()[-1]
-    assert told == "From the kept starts, trained in bf16: seeds 101, 102; in fp32: seeds 100."
+    assert told == "Seeds from the kept starts that were trained in bf16: 101, 102; in fp32: 100."
 
 
 def test_solutions_of_another_form_are_compared_with_the_same_arm(tmp_path: Path) -> None:

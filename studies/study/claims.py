@@ -50,8 +50,8 @@ def _precisions(evidence: Evidence) -> list[str]:
     for row in evidence.rows(KEPT.part, KEPT.name):
         if row["arm"] != START and "precision" in row:
             seeds.setdefault(row["precision"], set()).add(row["seed"])
-    told = [f"{precision}: seeds {', '.join(map(str, sorted(its)))}" for precision, its in seeds.items()]
-    return [f"From the kept starts, trained in {'; in '.join(sorted(told))}."] if told else []
+    told = [f"{precision}: {', '.join(map(str, sorted(its)))}" for precision, its in seeds.items()]
+    return [f"Seeds from the kept starts that were trained in {'; in '.join(sorted(told))}."] if told else []
 
 
 def _seen(evidence: Evidence, setting: Setting, arm: str) -> list[int]:
