@@ -75,6 +75,9 @@ class DataOptions(Options):
         Columns(),
         description='your names of the columns; left out: the column of that name, if it is there; "": none',
     )
+    columns_of: dict[str, Columns] = Field(
+        {}, description="for splits whose files name their columns otherwise: theirs, in place of `columns`"
+    )
     rows: dict[str, int] = Field(
         {}, description="rows that splits have, to plan and estimate with while the hub is not in reach"
     )
@@ -88,10 +91,15 @@ class DataOptions(Options):
         return evaluation
 
     @model_validator(mode="after")
-    def _rows_of_splits(self) -> Self:
-        if unknown := sorted(self.rows.keys() - self.sources.keys()):
-            raise ValueError(f"rows: no split {unknown[0]!r}; the splits are {', '.join(self.sources)}")
+    def _of_known_splits(self) -> Self:
+        for key, of in (("rows", self.rows), ("columns_of", self.columns_of)):
+            if unknown := sorted(of.keys() - self.sources.keys()):
+                raise ValueError(f"{key}: no split {unknown[0]!r}; the splits are {', '.join(self.sources)}")
         return self
+
+    def columns_in(self, split: str) -> Columns:
+        """What the columns of a split are called."""
+        return self.columns_of.get(split, self.columns)
 
     @property
     def sources(self) -> dict[str, str]:

@@ -4,7 +4,7 @@ import difflib
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -49,8 +49,12 @@ def _written(place: Place) -> Place:
 
 def _did_you_mean(place: Place) -> str:
     section: Any = Recipe
-    for part in place[:-1]:
-        section = options_in(section.model_fields[str(part)].annotation)
+    parts = iter(place[:-1])
+    for part in parts:
+        annotation = section.model_fields[str(part)].annotation
+        section = options_in(annotation)
+        if get_origin(annotation) is dict:
+            next(parts)  # a name of the user's own
     known = list(section.model_fields)
     close = difflib.get_close_matches(str(place[-1]), known, n=1)
     return f"did you mean {close[0]}?" if close else f"the keys there are {', '.join(known)}"

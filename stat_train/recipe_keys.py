@@ -116,6 +116,9 @@ def _keys(path: str, options: type[Options], shown: dict[type[Options], str]) ->
         place, inner = f"{path}.{name}", options_in(field.annotation)
         if inner is None:
             yield _key(place, field)
+        elif get_origin(field.annotation) is dict:
+            meaning = f"{field.description}; the keys of each are those of `{shown[inner]}`"
+            yield Key(place, f"{MAPPING} (name: section)", _default(field), meaning)
         elif inner in shown:
             meaning = f"{field.description or _told(inner)}; its keys are those of `{shown[inner]}`"
             yield Key(place, "section", "", meaning, like=shown[inner])

@@ -139,7 +139,7 @@ def _agreement(work: Work) -> None:
     recipe, examples = work.recipe, work.split("validation", "data")
     responses = read_rows(work.file("answer", "responses.jsonl"), Response)
     with open_grader(recipe, stage=work.stage) as grader:
-        grader.require_gold(examples, "validation", answers_of(recipe))
+        grader.require_gold(examples, "validation", answers_of(recipe, "validation"))
         found = {
             method: find_difficult(
                 examples, responses, recipe.difficulty.model_copy(update={"method": method}), grader

@@ -31,6 +31,8 @@ def data_step(recipe: Recipe) -> Step:
     else:
         assert recipe.data
         options = {"columns": recipe.data.columns.model_dump(), "splits": list(recipe.data.sources)}
+        if own := {split: its.model_dump() for split, its in recipe.data.columns_of.items()}:
+            options["columns_of"] = own
         files = {split: source_hash(source) for split, source in recipe.data.sources.items()}
     options |= {
         "decontamination": recipe.near_rules.model_dump(),
@@ -61,7 +63,7 @@ def read_splits(recipe: Recipe) -> dict[str, list[Example]]:
         return generate_splits(recipe.tutor)
     assert recipe.data
     return {
-        split: read_examples(source, recipe.data.columns, split_name=split)
+        split: read_examples(source, recipe.data.columns_in(split), split_name=split)
         for split, source in recipe.data.sources.items()
     }
 
@@ -114,7 +116,7 @@ def _make_data(work: Work) -> None:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
                 source = f" ({recipe.data.sources[split]})" if recipe.data else ""
-                grader.require_gold(examples, f"{split}{source}", answers_of(recipe))
+                grader.require_gold(examples, f"{split}{source}", answers_of(recipe, split))
     clean = remove_contaminated(pool, splits | benchmark_questions(work), recipe.near_rules)
     if not clean.kept:
         raise UserError(

@@ -101,9 +101,9 @@ def open_grader(
     )
 
 
-def answers_of(recipe: Recipe) -> str:
-    """Where the recipe's data have their answers (`data.columns.answer_from`)."""
-    return recipe.data.columns.answer_from if recipe.data else "column"
+def answers_of(recipe: Recipe, split: str) -> str:
+    """Where a split of the recipe's data has its answers (`data.columns.answer_from`)."""
+    return recipe.data.columns_in(split).answer_from if recipe.data else "column"
 
 
 def grader_files(recipe: Recipe, name: str = "") -> dict[str, str]:

@@ -30,7 +30,7 @@ def plannable(recipe: Recipe) -> Iterator[tuple[Recipe, str]]:
     data = recipe.data
     with tempfile.TemporaryDirectory() as folder:
         sources = dict(data.sources) | {
-            split: _stand_ins(Path(folder) / f"{split}.jsonl", data.columns, data.rows[split])
+            split: _stand_ins(Path(folder) / f"{split}.jsonl", data.columns_in(split), data.rows[split])
             for split in missing
         }
         evaluation = {split: sources[split] for split in data.evaluation}
@@ -55,7 +55,7 @@ def _missing(recipe: Recipe) -> Mapping[str, str]:
             found[split] = source
             continue
         try:
-            read_examples(source, recipe.data.columns, split_name=split)
+            read_examples(source, recipe.data.columns_in(split), split_name=split)
         except UserError:
             if not expected:
                 raise

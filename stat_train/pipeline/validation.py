@@ -35,7 +35,7 @@ def validation_step(recipe: Recipe, number: int) -> Step:
         needs={"data": (), **dict.fromkeys(earlier, (FILE,))},
         options={
             "tutor": recipe.tutor.model_dump(include={"validation", "seed"}) if recipe.tutor else None,
-            "columns": recipe.data.columns.model_dump() if recipe.data else None,
+            "columns": recipe.data.columns_in("validation").model_dump() if recipe.data else None,
             "decontamination": recipe.near_rules.model_dump(),
             "grader": recipe.grader,
             "gold": recipe.difficulty.method == "gold",
@@ -49,7 +49,7 @@ def new_validation(recipe: Recipe, number: int, others: Mapping[str, Sequence[Ex
     if recipe.tutor is None:
         assert recipe.data
         name = f"validation of round {number}"
-        return read_examples(_source(recipe, number), recipe.data.columns, split_name=name)
+        return read_examples(_source(recipe, number), recipe.data.columns_in("validation"), split_name=name)
     from stat_train.tutor.domain import load_domain
     from stat_train.tutor.splits import even_split
 
@@ -87,7 +87,7 @@ def _make(number: int, work: Work) -> None:
         raise UserError(f"{name}: all of its {len(found)} questions stand in the pool too; give others")
     if recipe.difficulty.method == "gold":
         with open_grader(recipe) as grader:
-            grader.require_gold(clean.kept, name, answers_of(recipe))
+            grader.require_gold(clean.kept, name, answers_of(recipe, "validation"))
     write_examples(work.stage.file(FILE), clean.kept)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
     removed = len(clean.removed)
