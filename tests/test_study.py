@@ -197,8 +197,8 @@ def test_the_first_paragraph_says_whether_the_diagnosis_is_why(tmp_path: Path) -
     add_rows(tmp_path, "arms", [kept("hard", seed, "0" * 100) for seed in SEEDS[:2]], CELL)
     said = primary.headline(evidence)
     assert (
-        "any diagnosis: minus Balanced 0.0 [0.0, 0.0] over 5 seeds. Over several seeds: minus Hard +75.0 ["
-        in said
+        "any diagnosis: minus Balanced 0.0 [0.0, 0.0] over 5 seeds. From the kept starts, adjusted for "
+        "nothing: minus Hard +75.0 [" in said
     )
     assert "On one seed, with intervals of its questions only: minus Shuffled +75.0 [" in said
 
@@ -436,10 +436,7 @@ def test_a_kept_start_with_the_claims_weights_has_the_claims_trainings_and_none_
     }
     assert difference("stat-sel", "random", evidence.kept()).seeds == (101,)
     said = primary.primary(evidence).rpartition("\n\n")[2]
-    assert (
-        said
-        == "From the kept start of seed 101 they are the trainings of the table: it has the same weights."
-    )
+    assert said == ("For seed 101 the kept start has the table's weights, so its trainings are these.")
 
 
 def test_diagnoses_are_compared_on_the_seeds_that_all_of_them_have(tmp_path: Path) -> None:
@@ -505,6 +502,8 @@ def test_the_pools_own_mix_shows_what_an_even_test_hides(tmp_path: Path) -> None
     assert "| commonest third (80% of it) | 0.0% | 100.0% | 0.0% | −100.0 | [−100.0, −100.0] |" in told
     assert "| rarest third (5% of it) | 0.0% | 0.0% | 100.0% | +100.0 |" in told
     assert "| as the pool | 0.0% | 80.0% | 20.0% | −60.0 | [−60.0, −60.0] |" in told
+    assert "As the pool, seeds 100, 101: random 80.0%, 80.0%; stat-sel 20.0%, 20.0%." in told
+    assert "| as the pool, without its commonest kind | 0.0% | 0.0% | 100.0% | +100.0 |" in told
     assert told.endswith("| hard | 1 | 100.0% | 0.0% | 100.0% | 85.0% |")
     add_rows(tmp_path, "arms", [kept("stat-sel", SEEDS[1], "0" * 20 + "1" * 40)], CELL)
     assert mix.mix(evidence).endswith("| hard | 85.0% |  |\n| stat-sel |  | 20.0% |")

@@ -34,8 +34,8 @@ def replicates(evidence: Evidence) -> str:
         free += len(same) - 1
     if shared:
         lines.append(
-            f"From the kept start of seed {' and '.join(map(str, shared))} they are the trainings of the "
-            "table: it has the same weights."
+            f"For seed {' and '.join(map(str, shared))} the kept start has the table's weights, so its "
+            "trainings are these."
         )
     if free and len(recorded) > 1:
         between = stdev(its.difference for its in recorded.values())

@@ -16,6 +16,7 @@ from studies.study.words import NOT_RUN, interval, kept_by_seed
 PARTS = ("commonest third", "middle third", "rarest third")
 AS_POOL = "as the pool"
 """Each question weighted by its kind's share of the pool."""
+FEWER = "as the pool, without its commonest kind"
 Accuracies = Mapping[str, float]
 
 
@@ -26,7 +27,12 @@ def accuracies(correct: Iterable[float], kinds: Sequence[str], pool: Mapping[str
         right.setdefault(kind, []).append(its)
     of_kind = {kind: fmean(its) for kind, its in right.items()}
     thirds = {name: fmean(of_kind[kind] for kind in its) for name, its in _thirds(pool).items()}
-    return thirds | {AS_POOL: sum(n * of_kind[kind] for kind, n in pool.items()) / sum(pool.values())}
+    fewer = {kind: n for kind, n in pool.items() if kind != max(pool, key=lambda its: (pool[its], its))}
+    return thirds | {AS_POOL: _weighted(of_kind, pool), FEWER: _weighted(of_kind, fewer)}
+
+
+def _weighted(of_kind: Mapping[str, float], pool: Mapping[str, int]) -> float:
+    return sum(n * of_kind[kind] for kind, n in pool.items()) / sum(pool.values())
 
 
 def _thirds(pool: Mapping[str, int]) -> dict[str, list[str]]:
@@ -43,7 +49,7 @@ def mix(evidence: Evidence) -> str:
     others = [arm for arm in shown if arm not in ("start", "stat-sel")]
     shares = _shares(evidence)
     rows = []
-    for name in (*PARTS, AS_POOL):
+    for name in (*PARTS, AS_POOL, FEWER):
         against = [lead(found, other, name) for other in others]
         rows.append(
             [
@@ -57,7 +63,15 @@ def mix(evidence: Evidence) -> str:
         *shown,
         *(cell for arm in others for cell in (f"minus {arm}", "95% (t)")),
     ]
-    return "\n\n".join([table(headers, rows, right=range(1, len(headers))), *_kept(evidence)])
+    table_of_all = table(headers, rows, right=range(1, len(headers)))
+    return "\n\n".join([table_of_all, _each_seed(found), *_kept(evidence)])
+
+
+def _each_seed(found: Mapping[str, Mapping[int, Accuracies]]) -> str:
+    told = [
+        f"{arm} {', '.join(percent(its[AS_POOL]) for its in found[arm].values())}" for arm in sorted(PRIMARY)
+    ]
+    return f"As the pool, seeds {', '.join(map(str, found[PRIMARY[0]]))}: {'; '.join(told)}."
 
 
 def lead_cells(per_seed: Sequence[float]) -> list[str]:
@@ -136,5 +150,6 @@ def sentence(evidence: Evidence) -> str:
         f" **That is on a test which is even over the kinds of problem.** On the third of them that is "
         f"commonest in the pool ({share} of it) STAT-Sel minus Random is {points(fmean(common))} "
         f"{interval(t_interval(common))}, and with the questions weighted as the pool is "
-        f"{points(fmean(pooled))} {interval(t_interval(pooled))} (*On the pool's own mix*)."
+        f"{points(fmean(pooled))} {interval(t_interval(pooled))} (added afterwards, adjusted for nothing: "
+        "*On the pool's own mix*)."
     )

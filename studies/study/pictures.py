@@ -6,7 +6,7 @@ from typing import Any
 from stat_train.report.pictures import BLUE, GREY, INK, ORANGE, PALE, SMALL_FONT, VERMILION, WIDTH, png, style
 from stat_train.report.wording import points
 from studies.study.evidence import EXACT, BySeed, Difference, Evidence, by_profile, difference, mean
-from studies.study.plan import KEPT, TARGET, place_of
+from studies.study.plan import FROZEN, KEPT, TARGET, place_of
 from studies.study.skills import rank_correlation, skill_gains
 from studies.study.words import signed
 
@@ -42,8 +42,9 @@ def differences(evidence: Evidence) -> bytes | None:
         return None
     pairs.sort(key=lambda pair: pair[0].difference)
     with style():
-        title = "STAT-Sel minus each arm; hollow: one seed, the interval is of its questions only"
-        names = [_of_seeds(test.other, len(test.seeds)) for test, _ in pairs]
+        title = "STAT-Sel minus each arm; *: the claim's warm-ups; hollow: one seed's questions only"
+        named = [f"{test.other}*" if test.other in FROZEN.arms else test.other for test, _ in pairs]
+        names = [_of_seeds(name, len(test.seeds)) for name, (test, _) in zip(named, pairs, strict=True)]
         figure, axes = _canvas(names, title, "points")
         for y, (test, ood) in enumerate(pairs):
             _interval(axes, test, y + 0.17, BLUE)

@@ -52,7 +52,7 @@ def _diagnosis(evidence: Evidence) -> str:
             f" {said} Balanced, a set that is even over the skills without any diagnosis: {_minus(control)}."
         )
     for single, where in (
-        (False, "Over several seeds"),
+        (False, "From the kept starts, adjusted for nothing"),
         (True, "On one seed, with intervals of its questions only"),
     ):
         found = [_minus(its) for its in against.values() if (len(its.seeds) == 1) == single]

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from stat_train.report.markdown import table
-from stat_train.report.wording import percent, points
+from stat_train.report.wording import percent
 from studies.study.evidence import BySeed, Evidence, difference, mean
 from studies.study.mix import AS_POOL, PARTS, Accuracies, by_seed, lead_cells, mean_cells
 from studies.study.plan import SIMPLE
-from studies.study.words import NOT_RUN, interval
+from studies.study.words import NOT_RUN
 
 PART, SETTING = "rehearsal", "half"
 HALF = "stat-sel, half rehearsal"
@@ -42,7 +42,7 @@ def _mixes(evidence: Evidence, scores: Mapping[str, BySeed]) -> str:
 def _against(evidence: Evidence, scores: Mapping[str, BySeed]) -> str:
     mixes = by_seed(evidence, scores)
     compared = [_compared(arm, scores, mixes) for arm in scores if arm != HALF]
-    headers = [f"{HALF} minus", "test", "95%", AS_POOL, "95% (t)"]
+    headers = [f"{HALF} minus", "test", "95% (t)", AS_POOL, "95% (t)"]
     return table(headers, compared, right=range(1, len(headers)))
 
 
@@ -63,4 +63,4 @@ def _compared(
     found = difference(HALF, arm, scores)
     assert found is not None
     pooled = [its[AS_POOL] - mixes[arm][seed][AS_POOL] for seed, its in mixes[HALF].items()]
-    return [arm, points(found.difference), interval(found.ci95), *lead_cells(pooled)]
+    return [arm, *lead_cells(found.per_seed), *lead_cells(pooled)]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from stat_train.intervals import Interval
 from stat_train.report.markdown import table
 from stat_train.report.wording import percent, points
-from studies.study.evidence import EXACT, Evidence, by_profile, difference, mean
+from studies.study.evidence import EXACT, Difference, Evidence, by_profile, difference, mean, t_interval
 from studies.study.plan import KEPT
 from studies.study.rows import Row
 from studies.study.skills import CONTROL, SkillGain, rank_correlation, skill_gains
@@ -32,7 +32,7 @@ def diagnosis(evidence: Evidence) -> str:
                 _share(own, "both", "named"),
                 _share(own, "both", "true"),
                 percent(mean(by_seed)),
-                *(["", ""] if exact is None else [points(exact.difference), interval(exact.ci95)]),
+                *(["", "", ""] if exact is None else _against(exact)),
             ]
         )
     seeds = compared[EXACT]
@@ -41,8 +41,14 @@ def diagnosis(evidence: Evidence) -> str:
         if len(seeds) > 1
         else f"Seed {next(iter(seeds))} alone: the intervals are of its questions, not of other trainings."
     )
-    headers = ["trained by", "precision", "recall", "test", f"{EXACT} minus it", "95%"]
-    return f"{table(headers, rows, right=range(1, 6))}\n\n{which}"
+    headers = ["trained by", "precision", "recall", "test", f"{EXACT} minus it", "95%", "95% (t)"]
+    return f"{table(headers, rows, right=range(1, 7))}\n\n{which}"
+
+
+def _against(found: Difference) -> list[str]:
+    """With both intervals over seeds: over two or three a bootstrap is too sure of itself."""
+    t = interval(t_interval(found.per_seed)) if len(found.seeds) > 1 else ""
+    return [points(found.difference), interval(found.ci95), t]
 
 
 def _share(rows: Sequence[Row], part: str, whole: str) -> str:
