@@ -286,6 +286,13 @@ def test_secondary_comparisons_hold_every_control_and_are_adjusted_for_each_othe
     add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[0], "0" * 100)], CELL)
     row = next(line for line in claims.secondary(evidence).splitlines() if "minus shuffled" in line)
     assert row.endswith("] |  |  |")  # one seed has no p
+    add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[1], "0" * 99 + "1")], CELL)
+    row = next(line for line in claims.secondary(evidence).splitlines() if "minus shuffled" in line)
+    assert row.split(" | ")[2] == "2"
+    assert row.endswith("] |  |  |")  # nor have two
+    add_rows(tmp_path, "arms", [kept("shuffled", SEEDS[2], "0" * 98 + "11")], CELL)
+    row = next(line for line in claims.secondary(evidence).splitlines() if "minus shuffled" in line)
+    assert not row.endswith("] |  |  |")
 
 
 def test_skills_name_what_was_forgotten(tmp_path: Path) -> None:

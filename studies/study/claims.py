@@ -10,6 +10,9 @@ from studies.study.evidence import Evidence, difference, mean
 from studies.study.plan import FROZEN, KEPT, PARTS, PRIMARY, SECONDARY, SEEDS, Setting
 from studies.study.words import NOT_RUN, interval, kept_by_seed
 
+LEAST = 3
+"""Seeds behind a p."""
+
 
 def arms(evidence: Evidence) -> str:
     """Mean accuracy of every arm over its seeds, and STAT-Sel against it on the seeds that both have; first
@@ -61,13 +64,13 @@ def _seen(evidence: Evidence, setting: Setting, arm: str) -> list[int]:
 
 
 def secondary(evidence: Evidence) -> str:
-    """Every other comparison that was planned. One seed says nothing of other trainings: it has no p, and
-    counts as 1 for Holm's adjustment, as does what was not run yet."""
+    """Every other comparison that was planned. One seed says nothing of other trainings, and two that agree
+    by luck have any p: such have none, and count as 1 for Holm's adjustment, as does what was not run yet."""
     found = [
         (comparison, difference(comparison[3], comparison[4], evidence.scores(*comparison[:3])))
         for comparison in SECONDARY
     ]
-    adjusted = holm([its.p if its and len(its.seeds) > 1 else 1.0 for _, its in found])
+    adjusted = holm([its.p if its and len(its.seeds) >= LEAST else 1.0 for _, its in found])
     rows = [
         [
             f"{its.one} minus {its.other}",
@@ -75,7 +78,7 @@ def secondary(evidence: Evidence) -> str:
             str(len(its.seeds)),
             points(its.difference),
             interval(its.ci95),
-            *([p_value(its.p), p_value(p)] if len(its.seeds) > 1 else ["", ""]),
+            *([p_value(its.p), p_value(p)] if len(its.seeds) >= LEAST else ["", ""]),
         ]
         for ((part, setting, split, *_), its), p in zip(found, adjusted, strict=True)
         if its is not None
