@@ -13,6 +13,7 @@ from tiny_model import write_tiny_model
 
 from stat_train.assets import asset
 from stat_train.cli import main
+from stat_train.data.jsonl import write_jsonl
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
 from stat_train.pipeline import run_recipe
@@ -250,11 +251,84 @@ def test_levels_that_the_pool_lacks_are_told_before_the_teacher_is_asked(here: P
     assert not list(here.glob("runs/mine/label-*"))
 
 
+@pytest.mark.parametrize("lacking", ["pool", "validation"])
+def test_a_group_that_a_row_lacks_is_told_before_the_teacher_is_asked(
+    here: Path, fails: Say, lacking: str
+) -> None:
+    for split in {"pool", "validation"} - {lacking}:
+        rows = [json.loads(line) for line in (here / f"{split}.jsonl").read_text().splitlines()]
+        write_jsonl(here / f"{split}.jsonl", [{**row, "colour": "red"} for row in rows])
+    code, line = fails("run", "recipe.yaml", "arms=[hard]", "selection.hard.group=colour")
+    assert code == 2
+    assert line.startswith(f"{lacking} ({here / lacking}.jsonl): row ")
+    assert "has no 'colour'; change `selection.hard.group`" in line
+    assert not list(here.glob("runs/mine/label-*"))
+
+
+LISTED = "skills: [{name: addition, subject: sums}, {name: money, subject: sums}]\n"
+
+
+@pytest.mark.parametrize("split", ["pool", "validation", "test"])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"subject": "physics"}, "no skills for subject 'physics'; its subjects are sums"),
+        ({"skills": ["magic"]}, "is labelled 'magic', which is no skill of subject 'sums' in "),
+    ],
+    ids=["subject", "label"],
+)
+def test_what_the_taxonomy_lacks_is_told_before_the_teacher_is_asked(
+    here: Path, fails: Say, split: str, change: dict, said: str
+) -> None:
+    (here / "skills.yaml").write_text(LISTED)
+    for name in ("pool", "validation", "test"):
+        rows = [
+            {**json.loads(line), "subject": "sums"}
+            for line in (here / f"{name}.jsonl").read_text().splitlines()
+        ]
+        write_jsonl(here / f"{name}.jsonl", [*rows[:-1], {**rows[-1], **(change if name == split else {})}])
+    code, line = fails("run", "recipe.yaml", "arms=[stat-sel]")
+    assert code == 2
+    assert line.startswith(f"{split} ({here / split}.jsonl): question '")
+    assert said in line
+    assert str(here / "skills.yaml") in line
+    assert not list(here.glob("runs/mine/label-*"))
+
+
+def test_a_label_of_a_later_round_is_checked_with_the_first(here: Path) -> None:
+    write_jsonl(
+        here / "more.jsonl", [{"question": "What is 900 plus 1?", "answer": "901", "skills": "magic"}]
+    )
+    rounds = ["arms=[stat-sel]", "rounds={validation: [more.jsonl]}", "selection.size=2"]
+    recipe = read_recipe(here / "recipe.yaml", rounds)
+    with pytest.raises(UserError, match=r"^validation of round 2 \(.*more\.jsonl\): question .* 'magic'"):
+        run_recipe(recipe)
+    assert not list(here.glob("runs/mine/label-*"))
+
+
 def test_a_column_that_is_not_there(here: Path, fails: Say) -> None:
     code, line = fails("data", "recipe.yaml", "data.columns.question=problem")
     assert code == 2
     assert "no column 'problem' for question" in line
     assert "columns there: answer, id, meta, question, solution" in line
+
+
+def test_a_question_that_stands_twice_in_its_split_counts_once(here: Path) -> None:
+    for split in ("pool", "validation", "test"):
+        rows = [json.loads(line) for line in (here / f"{split}.jsonl").read_text().splitlines()]
+        again = [
+            {**row, "id": f"{row['id']}-{n}", "subject": "other", "question": f" {row['question'].upper()}"}
+            for row in rows[:2]
+            for n in range(3)
+        ]
+        write_jsonl(here / f"{split}.jsonl", [*rows, *again])
+    data = run_recipe(read_recipe(here / "recipe.yaml"), "data")["data"]
+    assert data.manifest
+    assert data.manifest["counts"] == {"pool": 18, "validation": 4, "test": 4, "removed": 0}
+    assert data.manifest["notes"][:2] == [
+        f"6 rows of {split} repeat a question of it: left out, since a question counts once"
+        for split in ("validation", "test")
+    ]
 
 
 def test_a_question_in_two_splits(here: Path, fails: Say) -> None:

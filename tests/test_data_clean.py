@@ -9,7 +9,7 @@ import pytest
 from stat_train.data.decontamination import DecontaminationOptions, remove_contaminated
 from stat_train.data.example import Example
 from stat_train.data.normalise import normalise_question
-from stat_train.data.splits import check_disjoint, split_examples
+from stat_train.data.splits import check_disjoint, split_examples, without_repeats
 from stat_train.errors import UserError
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -180,3 +180,8 @@ def test_too_few_examples_are_said() -> None:
 def test_a_shared_question_is_named() -> None:
     with pytest.raises(UserError, match=r"'pool' and 'test' share 1 question\(s\), such as id p1 and id t0"):
         check_disjoint({"pool": examples("x", "What?", prefix="p"), "test": examples("what", prefix="t")})
+
+
+def test_of_equal_questions_the_first_row_is_kept() -> None:
+    first, *others = examples("What is $1,000$?", "Other?", "what is 1000", "Other?")
+    assert without_repeats([first, *others]) == [first, others[0]]

@@ -136,8 +136,13 @@ def test_labels_that_are_there_are_kept_and_not_asked_for():
     made, teacher = run(labels, [mine, *questions(1)])
     assert made.examples[0].skills == ("addition", "money")
     assert "labelled by hand" not in teacher.asked[0].prompt
-    with pytest.raises(UserError, match=r"question 'x' is labelled 'magic', which is no skill"):
-        run(labels, [Example("x", "?", skills=("magic",))])
+    wrong = (
+        r"^questions: question 'x' \('What is it\?'\) is labelled 'magic', which is no skill in taxonomy; add"
+    )
+    with pytest.raises(UserError, match=wrong):
+        run(labels, [Example("x", "What is it?", skills=("magic",))])
+    with pytest.raises(UserError, match="'magic', which is no skill of subject 'money' in taxonomy"):
+        run(labels, [Example("x", "What is it?", subject="money", skills=("magic",))])
 
 
 def test_subjects_come_back_in_the_lists_spelling():
@@ -166,7 +171,7 @@ def test_a_question_is_diagnosed_by_its_own_answer_alone():
 def test_an_unknown_subject_costs_no_request():
     teacher = ScriptedTeacher(labels)
     taxonomy = SkillTaxonomy.from_names({"algebra": ["a"]})
-    with pytest.raises(UserError, match="no skills for subject ''"):
+    with pytest.raises(UserError, match=r"question '0' \('.+'\): taxonomy: no skills for subject ''"):
         label(teacher, Prompts(), taxonomy, questions(1), LabellingOptions())
     assert teacher.asked == []
 

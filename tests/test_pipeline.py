@@ -319,3 +319,16 @@ def test_a_server_student_is_diagnosed_but_not_trained(tmp_path: Path) -> None:
     titles = [title for title, _, _ in plan(alone)]
     assert "evaluate start-test" in titles
     assert not any(title.startswith(("sft", "select")) for title in titles)
+
+
+def test_empty_answers_are_noted(tmp_path: Path) -> None:
+    silent = Say(raw=b'{"choices": [{"message": {"role": "assistant", "content": null}}]}')
+    with serve(ScriptedServer(lambda body, n: silent)) as url:
+        own = [f"student.base_url={url}", "arms=[]", f"run_dir={tmp_path / 'run'}"]
+        recipe = read_recipe(SMOKE, own)
+        stages = [run_recipe(recipe, title)[title] for title in ("answer", "evaluate start-test")]
+    for stage in stages:
+        assert stage.manifest
+        n = stage.manifest["counts"]["rows_out"]
+        [note] = [note for note in stage.manifest["notes"] if "empty" in note]
+        assert note.startswith(f"{n} of {n} answers were empty; a reasoning model")

@@ -116,6 +116,19 @@ def test_the_pool_is_cleaned_of_a_named_benchmarks_questions(named, place: Path)
     assert len(hits) >= 2
 
 
+def test_a_question_that_stands_twice_in_a_benchmark_counts_once(place: Path, tmp_path: Path) -> None:
+    rows = [{"question": f"What is 1 and {n}?", "answer": "1"} for n in (1, 2)]
+    write_jsonl(tmp_path / "twice.jsonl", [{**row, "id": str(n)} for n, row in enumerate([*rows, *rows])])
+    (tmp_path / "twice.yaml").write_text("name: twice\npath: twice.jsonl\ngrader: numeric\nrows: 4\n")
+    recipe = recipe_of(place, f"run_dir={tmp_path}", f"benchmarks={{tasks: [{tmp_path / 'twice.yaml'}]}}")
+    task = run_recipe(recipe, "task twice")["task twice"]
+    assert [row["id"] for row in read_jsonl(task.file("twice.jsonl"))] == ["0", "1"]
+    assert task.manifest
+    assert task.manifest["notes"] == [
+        "2 rows of twice repeat a question of it: left out, since a question counts once"
+    ]
+
+
 def test_several_samples_of_the_evaluation_tell_more_than_their_mean(named) -> None:
     recipe, stages = named
     results = json.loads((recipe.folder / "results.json").read_text())

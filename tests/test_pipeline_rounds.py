@@ -262,7 +262,7 @@ def test_new_questions_of_the_users_own_lose_what_the_pool_holds_and_share_none_
     write_domain(tmp_path)
     lines = {name: (tmp_path / f"{name}.jsonl").read_text().splitlines() for name in ("train", "val", "test")}
     fresh = [line.replace("'", "''") for line in lines["val"]]
-    (tmp_path / "more.jsonl").write_text("\n".join([*fresh, lines["train"][0]]) + "\n")
+    (tmp_path / "more.jsonl").write_text("\n".join([*fresh, lines["train"][0], *fresh]) + "\n")
     (tmp_path / "tested.jsonl").write_text("\n".join([*fresh, lines["test"][0]]) + "\n")
     own = f"run_dir={tmp_path / 'run'}"
     recipe_file = tmp_path / "grammar.yaml"
@@ -271,6 +271,7 @@ def test_new_questions_of_the_users_own_lose_what_the_pool_holds_and_share_none_
         recipe = grammar(tmp_path, url, tiny, own)
         made = run_recipe(recipe, "data round-2")["data round-2"]
         assert made.manifest["counts"] == {"validation": len(fresh), "removed": 1}
+        assert made.manifest["notes"][0].startswith(f"{len(fresh)} rows of validation of round 2 repeat a")
         assert {title: work for title, _, work in plan(recipe)}[
             "answer round-2"
         ] == f"{len(fresh) + 1} questions x 1"

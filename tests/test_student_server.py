@@ -19,11 +19,13 @@ ITEMS = [(f"q{i}", f"question {i}") for i in range(9)]
 
 
 class Scripted(ThreadingHTTPServer):
-    """Echoes the question; `statuses` are answered first, one a request; `seen` holds what came in."""
+    """Echoes the question; `statuses`, then `bodies` with status 200, are answered first, one a
+    request; `seen` holds what came in."""
 
     def __init__(self, statuses: list[int]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.statuses, self.seen, self.keys = statuses, [], []
+        self.bodies: list[bytes] = []
         self.url = f"http://127.0.0.1:{self.server_port}/v1"
 
 
@@ -35,6 +37,8 @@ class Handler(BaseHTTPRequestHandler):
         self.server.keys.append(self.headers["Authorization"])
         if self.server.statuses:
             return self.reply(self.server.statuses.pop(), {"error": {"message": "scripted"}})
+        if self.server.bodies:
+            return self.send(200, self.server.bodies.pop())
         self.server.seen.append(body)
         reason = "length" if body["messages"][-1]["content"].endswith("4") else "stop"
         message = {"role": "assistant", "content": "on " + body["messages"][-1]["content"]}
@@ -47,7 +51,9 @@ class Handler(BaseHTTPRequestHandler):
         )
 
     def reply(self, status: int, content: dict) -> None:
-        body = json.dumps(content).encode()
+        self.send(status, json.dumps(content).encode())
+
+    def send(self, status: int, body: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -105,6 +111,49 @@ def test_a_refusal_ends_at_once_and_keeps_the_key_to_itself(
     assert "secret" not in str(error.value)
     assert len(server.statuses) >= 50 - len(ITEMS)
     assert set(server.keys) == {"Bearer sk-very-secret"}
+
+
+NO_COMPLETIONS = [
+    b"<html>\n<body>Sign in</body></html>",
+    b'{"choices": []}',
+    b'{"choices": [{"index": 0}]}',
+    b'{"choices": [{"message": {"content": [1]}}]}',
+    b'{"error": null}',
+    b"[]",
+    b"\xff",
+    b"",
+]
+
+
+@pytest.mark.parametrize("body", NO_COMPLETIONS)
+def test_what_is_no_completion_is_asked_again_and_then_one_clear_line(
+    server: Scripted, tmp_path: Path, body: bytes
+) -> None:
+    server.bodies += [body] * 3
+    [answered] = student_at(server.url).answer(ITEMS[:1], Sampling(), tmp_path / "out.jsonl")
+    assert (answered.text, len(server.keys)) == ("on question 0", 4)
+    server.bodies += [body] * 200
+    with pytest.raises(UserError) as error:
+        student_at(server.url).answer(ITEMS[1:], Sampling(), tmp_path / "other.jsonl")
+    line = str(error.value)
+    shown = " ".join(body.decode(errors="replace").split())
+    assert line.startswith(
+        f"student server {server.url}: the answer is no chat completion, it begins {shown!r}"
+    )
+    assert line.endswith("; check student.base_url and the server, and run again")
+    assert "\n" not in line
+
+
+def test_an_answer_without_content_is_empty(server: Scripted, tmp_path: Path) -> None:
+    server.bodies += [b'{"choices": [{"message": {"role": "assistant", "content": null}}]}']
+    [answered] = student_at(server.url).answer(ITEMS[:1], Sampling(), tmp_path / "out.jsonl")
+    assert (answered.text, answered.finish_reason, answered.completion_tokens) == ("", "stop", 0)
+
+
+def test_a_refused_request_names_its_question(server: Scripted, tmp_path: Path) -> None:
+    server.statuses += [400]
+    with pytest.raises(UserError, match=r"400.*; it was asked question 'q0': mend or remove it, or check"):
+        student_at(server.url).answer(ITEMS[:1], Sampling(), tmp_path / "out.jsonl")
 
 
 def test_a_server_that_stays_away_is_one_clear_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

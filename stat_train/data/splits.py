@@ -63,3 +63,22 @@ def check_disjoint(splits: Mapping[str, Sequence[Example]]) -> None:
             f"splits '{one}' and '{two}' share {count} question(s), such as id {ids[0]} and id {ids[1]}; "
             f"remove them from one of the two"
         )
+
+
+def without_repeats(examples: Sequence[Example]) -> list[Example]:
+    """The first row of each question (as `check_disjoint` compares them), in order."""
+    seen: set[str] = set()
+    kept = []
+    for example in examples:
+        key = normalise_question(example.question)
+        if key not in seen:
+            seen.add(key)
+            kept.append(example)
+    return kept
+
+
+def repeats_note(repeats: int, name: str) -> list[str]:
+    """A note on the rows that `without_repeats` left out, if there are any."""
+    if not repeats:
+        return []
+    return [f"{repeats:,} rows of {name} repeat a question of it: left out, since a question counts once"]

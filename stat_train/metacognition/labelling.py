@@ -18,6 +18,7 @@ from stat_train.teacher.request import Message
 from stat_train.teacher.schemas import LabelSkills
 
 NO_SKILL = "no skill"
+SHOWN = 40
 
 
 class LabellingOptions(Options):
@@ -53,6 +54,7 @@ def label(
     *,
     sample: int = 0,
     repair: bool = True,
+    where: str = "questions",
 ) -> Labelling:
     """Label every example that has no skills yet with up to `max_skills` of its subject's closed list.
 
@@ -60,15 +62,15 @@ def label(
     spelling. A question is quarantined where a name is off the list after the one repair, or where the
     teacher names no skill.
     `sample` asks for another draw of the same answers; `repair` off takes the first answers as they are.
-    Raises UserError for an existing label or a subject that the taxonomy does not know.
+    Raises UserError, which begins with `where` the examples are from, for an existing label or a subject that
+    the taxonomy does not know.
     """
     examples = list(examples)
     if repeated := [id for id, n in Counter(example.id for example in examples).items() if n > 1]:
-        raise UserError(f"questions: id {repeated[0]!r} occurs twice; give each question its own id")
-    labelled = {example.id: _validated(example, taxonomy) for example in examples if example.skills}
+        raise UserError(f"{where}: id {repeated[0]!r} occurs twice; give each question its own id")
+    check_listed(examples, taxonomy, where)
+    labelled = {example.id: _in_its_spelling(example, taxonomy) for example in examples if example.skills}
     waiting = [example for example in examples if not example.skills]
-    for subject in dict.fromkeys(example.subject for example in waiting):
-        taxonomy.skills(subject)
     reasons: dict[str, dict[str, str]] = {}
     quarantined: list[Unanswered] = []
     owed: list[Unanswered] = []
@@ -136,14 +138,26 @@ def list_fault(names: Sequence[str], subject: str, taxonomy: SkillTaxonomy, at_m
     return None
 
 
-def _validated(example: Example, taxonomy: SkillTaxonomy) -> Example:
-    listed = []
-    for skill in example.skills:
-        name = taxonomy.resolve(skill, example.subject)
-        if name is None:
-            raise UserError(
-                f"{taxonomy.source}: question {example.id!r} is labelled {skill!r}, which is no skill of "
-                f"subject {example.subject!r}; add it (or an alias), or leave the question unlabelled"
-            )
-        listed.append(name)
+def check_listed(examples: Iterable[Example], taxonomy: SkillTaxonomy, where: str) -> None:
+    """Raises UserError, naming the first row, where a subject or a label of the data is not on the list."""
+    known: set[str] = set()
+    for example in examples:
+        row = f"{where}: question {example.id!r} ({example.question[:SHOWN]!r})"
+        if example.subject not in known:
+            try:
+                taxonomy.skills(example.subject)
+            except UserError as error:
+                raise UserError(f"{row}: {error}") from None
+            known.add(example.subject)
+        for skill in example.skills:
+            if taxonomy.resolve(skill, example.subject) is None:
+                subject = f" of subject {example.subject!r}" if example.subject else ""
+                raise UserError(
+                    f"{row} is labelled {skill!r}, which is no skill{subject} in {taxonomy.source}; add it "
+                    "(or an alias) there, mend the label, or leave the question unlabelled"
+                )
+
+
+def _in_its_spelling(example: Example, taxonomy: SkillTaxonomy) -> Example:
+    listed = [taxonomy.resolve(skill, example.subject) or skill for skill in example.skills]
     return replace(example, skills=tuple(dict.fromkeys(listed)))

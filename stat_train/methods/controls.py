@@ -75,8 +75,8 @@ def hard(
         )
     rows: dict[str, list[int]] = {}
     for place, example in enumerate(pool):
-        rows.setdefault(_group(example, group, "pool"), []).append(place)
-    failures = Counter(_group(example, group, "validation") for example in failed)
+        rows.setdefault(group_of(example, group, "pool"), []).append(place)
+    failures = Counter(group_of(example, group, "validation") for example in failed)
     weights = {name: float(n) for name, n in sorted(failures.items()) if name in rows}
     if not weights:
         raise UserError(f"no {group} that the student failed is in the pool; change `selection.hard.group`")
@@ -120,7 +120,8 @@ def places_of_levels(pool: Sequence[Example], levels: Sequence[str]) -> list[int
     return places
 
 
-def _group(example: Example, group: str, split: str) -> str:
+def group_of(example: Example, group: str, split: str) -> str:
+    """The group of a question for `hard`; UserError, beginning with `split`, where the column is missing."""
     if group == "skills":
         return " + ".join(filter(None, [example.subject, *sorted(example.skills)]))
     value = getattr(example, group) if group in ("level", "subject") else example.meta.get(group)

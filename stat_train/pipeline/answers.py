@@ -83,6 +83,7 @@ def write_answers(
         "error": sum(verdict == "error" for verdict in verdicts),
         "timeout": sum(verdict == "timeout" for verdict in verdicts),
         "cut_off": sum(response.finish_reason == "length" for response in responses),
+        "empty": sum(not response.text.strip() for response in responses),
     }
 
 
@@ -112,4 +113,14 @@ def grading_notes(counts: Mapping[str, int], limit: str, first_error: str | None
         )
     if counts["rows_out"] and counts["cut_off"] > 0.1 * counts["rows_out"]:
         notes.append(f"{counts['cut_off']} answers were cut off at {limit}")
-    return notes
+    return [*notes, *empty_note(counts["empty"], counts["rows_out"])]
+
+
+def empty_note(empty: int, answers: int) -> list[str]:
+    """A note on answers without a text, where more than a few are."""
+    if empty <= 0.1 * answers:
+        return []
+    return [
+        f"{empty} of {answers} answers were empty; a reasoning model behind a server may put what it says "
+        "elsewhere than in `content`"
+    ]

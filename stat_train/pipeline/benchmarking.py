@@ -7,6 +7,7 @@ from functools import partial
 from stat_train.data.atomic import atomic_file
 from stat_train.data.example import Example
 from stat_train.data.reading import even_part
+from stat_train.data.splits import repeats_note, without_repeats
 from stat_train.data.writing import write_examples
 from stat_train.evaluation.benchmark import Benchmark, read_questions
 from stat_train.evaluation.options import BenchmarkOptions
@@ -128,11 +129,13 @@ def _label_step(recipe: Recipe, benchmark: Benchmark) -> Step:
 
 def _read(benchmark: Benchmark, source: str, work: Work) -> None:
     with open_grader(work.recipe, benchmark.grader, stage=work.stage) as grader:
-        examples = read_questions(benchmark, source, grader)
+        given = read_questions(benchmark, source, grader)
+    examples = without_repeats(given)
     file = f"{benchmark.name}.jsonl"
     write_examples(work.stage.file(file), examples)
     notes = [f"{len(benchmark.without)} rows are left out (`without`)"] if benchmark.without else []
-    found = len(examples) + len(benchmark.without)
+    notes += repeats_note(len(given) - len(examples), benchmark.name)
+    found = len(given) + len(benchmark.without)
     if benchmark.rows not in (None, found) and not benchmark.part:
         notes.append(f"{found:,} rows, and not the {benchmark.rows:,} that are known of it")
     work.stage.finish([file], counts={"questions": len(examples)}, notes=notes)

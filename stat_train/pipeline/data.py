@@ -8,7 +8,7 @@ from stat_train.data.decontamination import remove_contaminated
 from stat_train.data.example import Example
 from stat_train.data.jsonl import write_jsonl
 from stat_train.data.reading import local_place, read_examples
-from stat_train.data.splits import check_disjoint
+from stat_train.data.splits import check_disjoint, repeats_note, without_repeats
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
 from stat_train.pipeline.clean import benchmark_questions, task_needs
@@ -23,7 +23,7 @@ TUTOR_SPLITS = ("pool", "validation", "development", "test", "ood")
 
 
 def data_step(recipe: Recipe) -> Step:
-    """Read or generate the splits; no evaluation question stays in the pool."""
+    """Read or generate the splits; no evaluation question stays in the pool, or stands twice in its split."""
     options: dict[str, Any]
     if recipe.tutor:
         options = {"tutor": recipe.tutor.model_dump(exclude={"faults"})}
@@ -58,6 +58,14 @@ def split_sizes(recipe: Recipe) -> dict[str, int]:
 
 
 def read_splits(recipe: Recipe) -> dict[str, list[Example]]:
+    """The splits, each question once in every split but the pool."""
+    return {
+        split: examples if split == "pool" else without_repeats(examples)
+        for split, examples in _given_splits(recipe).items()
+    }
+
+
+def _given_splits(recipe: Recipe) -> dict[str, list[Example]]:
     """The splits as the user gave them, or generated."""
     if recipe.tutor:
         return generate_splits(recipe.tutor)
@@ -66,6 +74,11 @@ def read_splits(recipe: Recipe) -> dict[str, list[Example]]:
         split: read_examples(source, recipe.data.columns_in(split), split_name=split)
         for split, source in recipe.data.sources.items()
     }
+
+
+def where_from(recipe: Recipe, split: str) -> str:
+    """A split, and its source where the user gave it."""
+    return f"{split} ({recipe.data.sources[split]})" if recipe.data else split
 
 
 def generate_splits(options: TutorOptions) -> dict[str, list[Example]]:
@@ -109,14 +122,14 @@ def _plan_data(sizes: Sizes) -> str:
 
 def _make_data(work: Work) -> None:
     recipe = work.recipe
-    splits = read_splits(recipe)
-    pool = splits.pop("pool")
+    given = _given_splits(recipe)
+    pool = given.pop("pool")
+    splits = {split: without_repeats(examples) for split, examples in given.items()}
     check_disjoint(splits)
     with open_grader(recipe, stage=work.stage) as grader:
         for split, examples in splits.items():
             if split != "validation" or recipe.difficulty.method == "gold":
-                source = f" ({recipe.data.sources[split]})" if recipe.data else ""
-                grader.require_gold(examples, f"{split}{source}", answers_of(recipe, split))
+                grader.require_gold(examples, where_from(recipe, split), answers_of(recipe, split))
     clean = remove_contaminated(pool, splits | benchmark_questions(work), recipe.near_rules)
     if not clean.kept:
         raise UserError(
@@ -127,7 +140,9 @@ def _make_data(work: Work) -> None:
         write_examples(work.stage.file(f"{split}.jsonl"), examples)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
     removed = len(clean.removed)
-    notes = [f"{removed} pool questions stand in another split, or near one: removed"] if removed else []
+    notes = [note for split in splits for note in repeats_note(len(given[split]) - len(splits[split]), split)]
+    if removed:
+        notes.append(f"{removed} pool questions stand in another split, or near one: removed")
     near = Counter(hit.rule for hit in clean.hits if not hit.removed)
     if near:
         found = ", ".join(f"{rule} {n}" for rule, n in near.most_common())

@@ -17,6 +17,8 @@ from stat_train.metacognition.discovery import discover
 from stat_train.metacognition.labelling import label
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.metacognition.taxonomy import SkillTaxonomy
+from stat_train.pipeline.answers import empty_note
+from stat_train.pipeline.data import where_from
 from stat_train.pipeline.opening import (
     billed,
     grader_files,
@@ -164,7 +166,14 @@ def _label(work: Work) -> None:
     with open_teacher(work.recipe, work.stage) as teacher:
         for split in work.stage.identity["options"]["splits"]:
             examples = work.split(split, "data")
-            made = label(teacher, open_prompts(work.recipe), taxonomy, examples, work.recipe.labelling)
+            made = label(
+                teacher,
+                open_prompts(work.recipe),
+                taxonomy,
+                examples,
+                work.recipe.labelling,
+                where=f"{work.stage.title}: {split}" if work.stage.arm else where_from(work.recipe, split),
+            )
             owed += made.owed
             labelled = {example.id: example for example in made.examples}
             rows = [labelled.get(example.id, example) for example in examples]
@@ -189,6 +198,7 @@ def _answer(work: Work) -> None:
     responses = student.answer(questions, work.recipe.sampling, work.stage.file("responses.jsonl"))
     cut = sum(response.finish_reason == "length" for response in responses)
     notes = [f"{cut} of {len(responses)} answers were cut off at sampling.max_tokens"] if cut else []
+    notes += empty_note(sum(not response.text.strip() for response in responses), len(responses))
     counts = {"rows_in": len(questions), "rows_out": len(responses), "cut_off": cut}
     work.stage.finish(["responses.jsonl"], counts=counts, notes=notes)
 

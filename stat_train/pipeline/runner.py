@@ -13,6 +13,7 @@ from stat_train.gpu import give_back
 from stat_train.pipeline.answers import GRADED, RESPONSES
 from stat_train.pipeline.benchmarking import BENCHMARK_FILES
 from stat_train.pipeline.data import split_sizes
+from stat_train.pipeline.list_check import check_lists
 from stat_train.pipeline.opening import JUDGE
 from stat_train.pipeline.pool_check import check_pool
 from stat_train.pipeline.prompt_examples import check_templates
@@ -57,6 +58,7 @@ def run_steps(recipe: Recipe, steps: Sequence[Step]) -> dict[str, Stage]:
                 _do(step, stage, recipe, done)
             done[step.title] = stage
             if step.title == "data":
+                check_lists(recipe, steps, stage)
                 check_pool(recipe, steps, stage)
         for title, names in PUBLISHED.items():
             if title in done:

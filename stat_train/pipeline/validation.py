@@ -7,7 +7,7 @@ from stat_train.data.decontamination import remove_contaminated
 from stat_train.data.example import Example
 from stat_train.data.jsonl import write_jsonl
 from stat_train.data.reading import read_examples
-from stat_train.data.splits import check_disjoint
+from stat_train.data.splits import check_disjoint, repeats_note, without_repeats
 from stat_train.data.writing import write_examples
 from stat_train.errors import UserError
 from stat_train.pipeline.data import TUTOR_SPLITS, source_hash
@@ -62,7 +62,7 @@ def validation_size(recipe: Recipe, number: int) -> int | None:
     """How many questions the user gave for round `number`; None: as many as for the first."""
     if recipe.tutor or not asks_anew(recipe):
         return None
-    return len(new_validation(recipe, number, {}))
+    return len(without_repeats(new_validation(recipe, number, {})))
 
 
 def _source(recipe: Recipe, number: int) -> str:
@@ -78,7 +78,8 @@ def _make(number: int, work: Work) -> None:
         f"validation of round {other}": work.split("validation", f"data round-{other}")
         for other in range(2, number)
     }
-    found = new_validation(recipe, number, others)
+    given = new_validation(recipe, number, others)
+    found = without_repeats(given)
     name = f"validation of round {number}"
     pool = others.pop("pool")
     check_disjoint({**others, name: found})
@@ -91,6 +92,8 @@ def _make(number: int, work: Work) -> None:
     write_examples(work.stage.file(FILE), clean.kept)
     write_jsonl(work.stage.file("decontamination.jsonl"), clean.hits)
     removed = len(clean.removed)
-    notes = [f"{removed} questions stand in the pool, or near one of it: removed"] if removed else []
+    notes = repeats_note(len(given) - len(found), name)
+    if removed:
+        notes.append(f"{removed} questions stand in the pool, or near one of it: removed")
     counts = {"validation": len(clean.kept), "removed": removed}
     work.stage.finish([FILE, "decontamination.jsonl"], counts=counts, notes=notes)

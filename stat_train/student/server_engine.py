@@ -5,7 +5,7 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stat_train.api_key import read_api_key
 from stat_train.errors import UserError
@@ -18,11 +18,17 @@ from stat_train.student.template import Exemplar, StudentTemplate
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
-    from openai.types.chat import ChatCompletion
 
 ATTEMPTS = 6
 BYTES_PER_TOKEN = 4
 FIRST_WAIT_S = 0.5  # doubled after each failed attempt
+SHOWN = 80
+ABOUT_THE_QUESTION = (400, 413, 422)
+"""Statuses by which a server refuses a request for what it holds."""
+
+
+class NoCompletion(Exception):
+    """A body that came with HTTP 200 and is no chat completion."""
 
 
 class ServerStudent:
@@ -75,8 +81,8 @@ class ServerStudent:
 
                 async def one(batch: Batch) -> None:
                     async with places:
-                        completion = await self._complete(client, batch, sampling)
-                    journal.commit(batch, [_response(batch.units[0], completion)])
+                        response = await self._complete(client, batch, sampling)
+                    journal.commit(batch, [response])
                     bar.advance(1)
 
                 missing = [batch for batch in batches if batch.key not in journal.done]
@@ -94,26 +100,32 @@ class ServerStudent:
         key = read_api_key(self.options.api_key_env, "student.api_key_env")
         return AsyncOpenAI(base_url=self.options.base_url, api_key=key or "none", max_retries=0)
 
-    async def _complete(self, client: "AsyncOpenAI", batch: Batch, sampling: Sampling) -> "ChatCompletion":
+    async def _complete(self, client: "AsyncOpenAI", batch: Batch, sampling: Sampling) -> Response:
         import openai
 
-        passing = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError)
+        passing = (openai.APIConnectionError, openai.RateLimitError, openai.InternalServerError, NoCompletion)
+        unit = batch.units[0]
         for attempt in range(ATTEMPTS):
             try:
-                return await client.chat.completions.create(
+                answered = await client.chat.completions.with_raw_response.create(
                     model=self.options.model,
-                    messages=json.loads(str(batch.units[0].prompt)),
+                    messages=json.loads(str(unit.prompt)),
                     temperature=sampling.temperature,
                     top_p=sampling.top_p,
                     max_tokens=sampling.max_tokens,
                     seed=batch.seed,
                 )
+                return _response(unit, answered.content)
             except passing as error:
                 if attempt == ATTEMPTS - 1:
-                    raise self._failed(error, "start the server and run again") from error
+                    away = not isinstance(error, NoCompletion)
+                    mend = "start the server" if away else "check student.base_url and the server"
+                    raise self._failed(error, f"{mend}, and run again") from error
                 await asyncio.sleep(FIRST_WAIT_S * 2**attempt)
             except openai.APIStatusError as error:
                 mend = f"check student.model, and the key in ${self.options.api_key_env}"
+                if error.status_code in ABOUT_THE_QUESTION:
+                    mend = f"it was asked question {unit.question_id!r}: mend or remove it, or {mend}"
                 raise self._failed(error, mend) from error
         raise AssertionError("unreachable: the last attempt returns or raises")
 
@@ -122,10 +134,21 @@ class ServerStudent:
         return UserError(f"student server {self.options.base_url}: {reason}; {mend}")
 
 
-def _response(unit: Unit, completion: "ChatCompletion") -> Response:
-    choice = completion.choices[0]
-    tokens = completion.usage.completion_tokens if completion.usage else 0
-    text = choice.message.content or ""
-    if choice.finish_reason == "length":
-        return Response(unit.question_id, unit.sample, text, "length", tokens)
-    return Response(unit.question_id, unit.sample, text, "stop", tokens)
+def _response(unit: Unit, body: bytes) -> Response:
+    """The answer in a chat completion; NoCompletion where the body is none."""
+    try:
+        completion = json.loads(body)
+        choice, usage = completion["choices"][0], completion.get("usage") or {}
+        text = _text(choice["message"].get("content"))
+        tokens = int(usage.get("completion_tokens") or 0)
+        reason = choice.get("finish_reason")
+    except (ValueError, LookupError, TypeError, AttributeError):
+        begins = " ".join(body[:SHOWN].decode(errors="replace").split())
+        raise NoCompletion(f"the answer is no chat completion, it begins {begins!r}") from None
+    return Response(unit.question_id, unit.sample, text, "length" if reason == "length" else "stop", tokens)
+
+
+def _text(content: Any) -> str:
+    if content is not None and not isinstance(content, str):
+        raise TypeError("no text")
+    return content or ""
