@@ -270,6 +270,20 @@ class Recipe(Options):
         return self
 
     @model_validator(mode="after")
+    def _words_are_in_reach(self) -> Self:
+        for key, difficulty, limit, sampling in (
+            ("difficulty", self.difficulty, "sampling", self.sampling),
+            ("adaptmi.difficulty", self.adaptmi.difficulty, "evaluation.sampling", self.evaluation.sampling),
+        ):
+            words, most = difficulty.words, sampling.max_tokens
+            if difficulty.method == "length" and words >= most:
+                raise ValueError(
+                    f"{key}.words {words} is never reached with {limit}.max_tokens {most}, since a word is a "
+                    f"token or more: set {key}.words below {most}, or {limit}.max_tokens above {words}"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _rounds_fit(self) -> Self:
         rounds = self.rounds
         if rounds is None:

@@ -137,6 +137,14 @@ def test_in_the_recipe(here: Path, fails: Say, old: str, new: str, words: tuple[
         ("seed=20260101120000123456", ("command line: seed: a number of more than 64 bits",)),
         ("arms=random", ("command line: arms: write a list, such as [a, b] (it is 'random')",)),
         ("sampling.temperature=.inf", ("command line: sampling.temperature", "finite number")),
+        (
+            "difficulty.method=length",
+            ("difficulty.words 800 is never reached with sampling.max_tokens 512", "below 512"),
+        ),
+        (
+            "adaptmi.difficulty={method: length, words: 512}",
+            ("adaptmi.difficulty.words 512 is never reached with evaluation.sampling.max_tokens 512",),
+        ),
         ("arms=[random,random]", ("`arms` names an arm twice",)),
         ("student.adapter=lora", ("command line: student.adapter: no such file or folder",)),
     ],
@@ -545,6 +553,8 @@ def test_training_rows_that_are_too_long(here: Path, fails: Say, tiny: Path) -> 
     code, line = fails("sft", "recipe.yaml", *options)
     assert code == 2
     assert "exceed max_length 8" in line
+    pool = {row["id"] for row in map(json.loads, (here / "pool.jsonl").read_text().splitlines())}
+    assert any(f"the first is question {id}, " in line for id in pool)
 
 
 def test_a_run_folder_that_cannot_be_made(here: Path, fails: Say) -> None:

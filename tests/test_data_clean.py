@@ -177,6 +177,25 @@ def test_too_few_examples_are_said() -> None:
         split_examples(examples("a"), {"a": None, "b": None}, seed=0)
 
 
+@pytest.mark.parametrize(
+    ("sizes", "told"),
+    [
+        (
+            {"val": 50, "train": None},
+            "equal questions stay together, and val cannot be exactly 50; .* 48 or 52",
+        ),
+        ({"test": 2, "train": None}, "test cannot be exactly 2; ask for test 4$"),
+        ({"val": 50, "test": 30}, "val cannot be exactly 50 and test .* 30; ask for val 48 and test 28"),
+        ({"val": -1, "train": None}, "val has the size -1; give a whole number from 0"),
+        ({"val": 0.5, "train": None}, "val has the size 0.5; give a whole number from 0"),
+    ],
+)
+def test_sizes_that_cannot_be_drawn_are_said(sizes: dict[str, int | None], told: str) -> None:
+    rows = examples(*(f"question {n // 4}{' ' * (n % 4)}?" for n in range(400)))
+    with pytest.raises(UserError, match=told):
+        split_examples(rows, sizes, seed=0)
+
+
 def test_a_shared_question_is_named() -> None:
     with pytest.raises(UserError, match=r"'pool' and 'test' share 1 question\(s\), such as id p1 and id t0"):
         check_disjoint({"pool": examples("x", "What?", prefix="p"), "test": examples("what", prefix="t")})

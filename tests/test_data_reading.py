@@ -124,6 +124,8 @@ def test_ids_come_from_the_text_and_stay_unique(tmp_path: Path) -> None:
     ("mark", "solution", "answer"),
     [
         ("####", "a #### b\n#### 3\n#### 1,234 ", "1,234"),
+        ("####", "1 + 1 = 2 #### 2", "2"),
+        ("####", "#### 3\nno, #### 4 #### 5\n####\n##### 6", "5"),
         ("boxed", r"so \boxed{2}, no, \boxed{\frac{1}{2}}", r"\frac{1}{2}"),
         ("boxed", r"thus \boxed 9.", "9"),
         ("boxed", "none", None),
@@ -233,6 +235,7 @@ def test_parts_of_a_hub_data_set_share_no_question(tmp_path: Path, monkeypatch: 
     assert [e.question for e in parts[0]] != sorted(e.question for e in parts[0])
 
 
+TWICE = "line 2: 'answer' stands twice in one object; rename or remove one"
 BAD = [
     (
         "d.jsonl",
@@ -292,6 +295,9 @@ BAD = [
         "needs a solution; columns there: question",
     ),
     ("d.csv", "question,answer\na,1,2\n", Columns(), "row 1: more or fewer cells than the header"),
+    ("d.csv", "question,answer,answer\na,1,2\n", Columns(), "line 1: column 'answer' stands twice in the h"),
+    ("d.jsonl", '{"question": "a"}\n{"question": "b", "answer": "1", "answer": "2"}', Columns(), TWICE),
+    ("d.jsonl", '\n{"question": "b", "kept": [{"answer": "1", "answer": "2"}]}', Columns(), TWICE),
     ("d.csv", "question,answer\na\n", Columns(), "row 1: more or fewer cells than the header"),
     ("d.parquet", "no parquet", Columns(), "not a Parquet file"),
     ("d.xlsx", "x", Columns(), "format '.xlsx' is not read"),

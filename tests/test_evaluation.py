@@ -38,6 +38,12 @@ def test_accuracy_per_skill_subject_and_level() -> None:
     assert result.per_skill["algebra/x"].ci95 == wilson(1 / 2, 2)
 
 
+@pytest.mark.parametrize(("verdict", "told"), [("Correct", "'Correct'"), (True, "True"), (["wrong", 1], "1")])
+def test_a_verdict_that_is_none_is_named(verdict, told: str) -> None:
+    with pytest.raises(UserError, match=rf"{told} is no verdict; give correct, wrong, error, timeout"):
+        score([Example("a", "?"), Example("b", "?")], ["correct", verdict])
+
+
 def test_several_samples_are_averaged_and_bootstrapped_over_questions() -> None:
     examples = [Example(str(n), "?", skills=("s",)) for n in range(40)]
     verdicts: list[list[Verdict]] = [["correct", "wrong"] if n % 2 else ["correct"] * 2 for n in range(40)]

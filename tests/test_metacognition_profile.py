@@ -73,6 +73,8 @@ def test_only_difficult_and_diagnosed_questions_count():
     assert rates(made)["a", "s"] == (1, 2, 0.5, 3)
     assert rates(made)["b", "s"] == (0, 0, 0.0, 1)
     assert ("b", "s") not in {(row["subject"], row["skill"]) for row in made.rows()}
+    with pytest.raises(UserError, match="the diagnosis of 'q9' is of no validation example"):
+        profile(diagnosis("q1", "s"), diagnosis("q9", "s"))
     with pytest.raises(UserError, match="'q9' is not among the validation examples"):
         profile(difficult=("q9",))
 

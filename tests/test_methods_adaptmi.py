@@ -165,3 +165,9 @@ def test_messages_show_the_exemplars_then_the_question() -> None:
     assert places == sorted(places)
     short = StudentTemplate(asset("prompts/student_short.jinja"))
     assert prompt.messages(short)[0]["content"] == "Answer."
+
+
+@pytest.mark.parametrize(("difficult", "skills"), [(["q0", "Q1"], {}), (["q0"], {"q0": [], "Q1": ["sum"]})])
+def test_an_id_of_no_question_is_named(difficult, skills) -> None:
+    with pytest.raises(UserError, match="no question has the id 'Q1'"):
+        AdaptMI(POOL).prompts(QUESTIONS, difficult, skills)

@@ -8,16 +8,22 @@ from grammar_domain import teach, write_domain
 from scripted_server import Say, ScriptedServer, serve
 from tiny_model import write_tiny_model
 
+from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import Unfinished, UserError
+from stat_train.evaluation.paired import Paired, paired
+from stat_train.evaluation.scores import Scores, score
 from stat_train.methods.training_set import TrainingSet
-from stat_train.pipeline import plan, run_recipe
+from stat_train.pipeline import extras, plan, run_recipe
 from stat_train.pipeline.adaptmi import adaptmi_steps
+from stat_train.pipeline.arms import accuracy
 from stat_train.pipeline.asides import agreement_step
 from stat_train.pipeline.extras import training_warnings
+from stat_train.pipeline.step import Work
 from stat_train.pipeline.steps import all_steps
 from stat_train.recipe import Recipe
 from stat_train.recipe_file import read_recipe
+from stat_train.report.wording import points
 from stat_train.run import Stage
 
 SMOKE = Path(__file__).parents[1] / "recipes" / "smoke.yaml"
@@ -215,17 +221,30 @@ def test_a_stage_alone_runs_only_what_it_needs(tiny: Path, tmp_path: Path) -> No
 def test_a_training_that_hurts_is_said_loudly(smoke) -> None:
     recipe, _ = smoke
 
-    class Finished:
-        def __init__(self, correct: int) -> None:
-            self.manifest = {"counts": {"correct": correct, "rows_out": 10}}
+    def correct(n: int) -> Scores:
+        questions = [Example(str(place), "?") for place in range(30)]
+        return score(questions, ["correct"] * n + ["wrong"] * (30 - n))
 
-    given = {
-        f"evaluate {arm}-development": Finished(n)
-        for arm, n in [("start", 5), ("random", 3), ("stat-sel", 5)]
-    }
-    warnings = list(training_warnings(recipe, given))
+    scores = {arm: correct(n) for arm, n in [("start", 18), ("random", 9), ("stat-sel", 16)]}
+    warnings = list(training_warnings(recipe, scores))
     assert len(warnings) == 1
-    assert "random ended below its start: 30.0%" in warnings[0]
+    assert "random ended below its start: 30.0% of the development split's 30 questions, 60.0%" in warnings[0]
+    low, high = paired(scores["random"], scores["start"]).ci95
+    assert f"−30.0, 95% interval {points(low)} to {points(high)})" in warnings[0]
+    assert list(training_warnings(recipe, {})) == []
+
+
+def test_a_report_warns_by_the_development_split(smoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe, stages = smoke
+    worse = Paired(difference=-0.5, ci95=(-0.7, -0.2), p=0.01, gained=0, lost=4, n=8)
+    compared: list[tuple[Scores, Scores]] = []
+    monkeypatch.setattr(extras, "paired", lambda *both: compared.append(both) or worse)
+    warnings = extras.extras_of(Work(recipe, stages["report"], stages)).warnings
+    assert "random ended below its start" in warnings[0]
+    assert "of the development split's 8 questions" in warnings[0]
+    assert "−50.0, 95% interval −70.0 to −20.0)" in warnings[0]
+    for name, scores in zip(["random", "start"], compared[0], strict=True):
+        assert scores.accuracy == accuracy(stages[f"evaluate {name}-development"])
 
 
 def test_a_domain_without_mathematics_end_to_end(tiny: Path, tmp_path: Path) -> None:
@@ -298,7 +317,7 @@ def test_the_bill_counts_every_attempt_of_a_stage(tmp_path: Path) -> None:
 def test_no_missing_skill_leaves_no_size_and_a_pool_of_evaluation_questions_leaves_nothing(
     tiny: Path, tmp_path: Path
 ) -> None:
-    easy = ["difficulty.method=length", "difficulty.words=800", "selection.size=null", "arms=[random]"]
+    easy = ["difficulty.method=length", "difficulty.words=15", "selection.size=null", "arms=[random]"]
     with pytest.raises(UserError, match=r"names no missing skill.*set `selection\.size`"):
         run_recipe(smoke_recipe(tiny, tmp_path / "easy", *easy), "select")
     sized = smoke_recipe(tiny, tmp_path / "easy", *easy, "selection.size=4")

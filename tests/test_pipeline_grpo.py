@@ -9,8 +9,10 @@ from types import SimpleNamespace
 import pytest
 from tiny_model import write_tiny_model
 
+from stat_train.data.example import Example
 from stat_train.data.jsonl import read_jsonl
 from stat_train.errors import UserError
+from stat_train.evaluation.scores import Scores, score
 from stat_train.metacognition.profile import MissingSkillProfile
 from stat_train.pipeline import plan, run_recipe
 from stat_train.pipeline.extras import training_warnings
@@ -193,13 +195,12 @@ def test_arms_that_are_not_trained_are_refused() -> None:
 def test_a_grpo_that_hurts_is_said_loudly(ran) -> None:
     recipe, _, _ = ran
 
-    class Finished:
-        def __init__(self, correct: int) -> None:
-            self.manifest = {"counts": {"correct": correct, "rows_out": 10}}
+    def correct(n: int) -> Scores:
+        questions = [Example(str(place), "?") for place in range(30)]
+        return score(questions, ["correct"] * n + ["wrong"] * (30 - n))
 
-    scores = {"start": 5, "stat-sel": 6, "start+grpo": 5, "stat-sel+grpo": 4}
-    given = {f"evaluate {arm}-development": Finished(n) for arm, n in scores.items()}
-    [warning] = training_warnings(recipe, given)
+    numbers = {"start": 18, "stat-sel": 21, "start+grpo": 17, "stat-sel+grpo": 12}
+    [warning] = training_warnings(recipe, {arm: correct(n) for arm, n in numbers.items()})
     assert "stat-sel+grpo ended below its start: 40.0%" in warning
     assert "lower grpo.learning_rate" in warning
 

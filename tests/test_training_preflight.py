@@ -47,6 +47,20 @@ def test_bad_rows_are_refused(prompt: StudentPrompt, rows, max_length, forbidden
     assert "\n" not in str(error.value)
 
 
+def test_a_row_that_is_too_long_is_named_as_the_user_knows_it(prompt: StudentPrompt) -> None:
+    drawn = row("random-00004", "How many books does a shelf hold, " * 5, "Ten.")
+    drawn.lineage = {"source_id": "books-7"}
+    with pytest.raises(UserError, match=r'the first is question books-7, "How many books .{20,45} \.\.\."$'):
+        preflight([*ROWS, drawn], prompt, LONG, context=1000)
+
+
+def test_no_length_beyond_the_students_context_is_advised(prompt: StudentPrompt) -> None:
+    with pytest.raises(
+        UserError, match=f"has {LONG}, beyond .* context of {LONG - 1}: .* to {LONG - 1} at most"
+    ):
+        preflight(ROWS, prompt, 10, context=LONG - 1)
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

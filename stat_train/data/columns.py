@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from stat_train.data.chat import FORM, SPEAKERS, said_in
 from stat_train.data.example import Example
-from stat_train.data.marks import boxed, hash_marked
+from stat_train.data.marks import behind_hashes, boxed
 from stat_train.options import Options
 
 CHATS = ("messages", "conversations", "conversation")
@@ -103,7 +103,7 @@ def example_from_row(row: Mapping[str, Any], fields: Mapping[str, str], columns:
     solution = _text(values.get("solution"), fields.get("solution", ""))
     answer = _answer(values.get("answer"), fields.get("answer", ""), columns)
     if columns.answer_in_solution:
-        marked = (boxed if columns.answer_from == "boxed" else hash_marked)(solution or "")
+        marked = (boxed if columns.answer_from == "boxed" else behind_hashes)(solution or "")
         answer = marked[-1] if marked else None
     used = set(fields.values())
     others = {key: value for key, value in row.items() if key not in used and key != "meta"}

@@ -3,7 +3,7 @@
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -63,7 +63,8 @@ def numbered_rows(
 ) -> Iterator[tuple[int, dict[str, Any]]]:
     """As `read_jsonl`, each row with its line number (from 1).
 
-    With `exact` a number that 64 bits would round is its text: for files of users.
+    With `exact` a number that 64 bits would round is its text, and a name that an object has twice is a
+    UserError: for files of users.
     """
     try:
         with open(path, "rb") as file:
@@ -72,6 +73,8 @@ def numbered_rows(
                     return
                 if line.strip():
                     row = _parse(path, number, line)
+                    if exact:
+                        _refuse_a_name_twice(path, number, line)
                     yield number, _exact(line) if exact and LONG_NUMBER.search(line) else row
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; check the path") from error
@@ -94,6 +97,18 @@ def _parse(path: Path, number: int, line: bytes) -> dict[str, Any]:
         kind = type(row).__name__
         raise UserError(f"{path}, line {number}: a JSON {kind}; each line must be one object {{...}}")
     return row
+
+
+def _refuse_a_name_twice(path: Path, number: int, line: bytes) -> None:
+    def checked(pairs: Sequence[tuple[str, Any]]) -> None:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            name = next(name for name in names if names.count(name) > 1)
+            raise UserError(
+                f"{path}, line {number}: '{name}' stands twice in one object; rename or remove one"
+            )
+
+    json.loads(line.decode("utf-8-sig"), object_pairs_hook=checked, parse_int=len, parse_float=len)
 
 
 def _exact(line: bytes) -> dict[str, Any]:

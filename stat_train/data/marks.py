@@ -8,6 +8,7 @@ BOX_OR_BRACE = re.compile(
     re.DOTALL,
 )
 HASHES = re.compile(r"^[ \t]*#{4}(?!#)[ \t]*(.*)$", re.MULTILINE)
+FOUR_HASHES = re.compile(r"(?<!#)#{4}(?!#)")
 ANSWER = re.compile(
     r"\banswers?(?:[ \t]+to[ \t][^.\n:]{0,80}?)?[ \t*]{0,20}+"
     r"(?:(?:is|are|was|be|equals)\b(?:[ \t]*:)?|(?:should|would|must)[ \t]+be\b|[:=])[ \t*]*",
@@ -42,6 +43,12 @@ def boxed(text: str) -> list[str]:
 def hash_marked(text: str) -> list[str]:
     """What stands behind each `####` at a line's start, in order."""
     return [content for line in HASHES.findall(text) if (content := line.strip())]
+
+
+def behind_hashes(text: str) -> list[str]:
+    """What stands behind each `####` up to the next one or the line's end, wherever in a line, in order."""
+    parts = (part for line in text.splitlines() for part in FOUR_HASHES.split(line)[1:])
+    return [content for part in parts if (content := part.strip())]
 
 
 def hash_sections(text: str) -> tuple[list[tuple[str, str]], list[str]]:

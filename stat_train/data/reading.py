@@ -141,7 +141,13 @@ def _parquet_rows(path: Path) -> Iterator[dict[str, Any]]:
 def _csv_rows(path: Path) -> Iterator[dict[str, Any]]:
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
-            for number, row in enumerate(csv.DictReader(file, strict=True), start=1):
+            rows = csv.DictReader(file, strict=True)
+            names = Counter(name for name in rows.fieldnames or () if name)
+            if twice := [name for name, count in names.items() if count > 1]:
+                raise UserError(
+                    f"{path}, line 1: column '{twice[0]}' stands twice in the header; rename or remove one"
+                )
+            for number, row in enumerate(rows, start=1):
                 if None in row or None in row.values():
                     raise UserError(
                         f"{path}, row {number}: more or fewer cells than the header; quote cells with commas"

@@ -1,8 +1,9 @@
 """Splits that share no question."""
 
 import hashlib
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 
 from stat_train.data.example import Example
 from stat_train.data.normalise import normalise_question
@@ -16,33 +17,65 @@ def split_examples(
 
     Questions equal after normalisation stay together. The draw depends on the seed and the
     questions, not on their order; each split keeps the order of `examples`. Raises UserError
-    where there are too few examples.
+    where there are too few examples, or where no whole questions make up a size.
     """
-    groups: defaultdict[str, list[Example]] = defaultdict(list)
-    for example in examples:
-        groups[normalise_question(example.question)].append(example)
+    keys = [normalise_question(example.question) for example in examples]
+    counts = Counter(keys)
     rest = [name for name, size in sizes.items() if size is None]
     if len(rest) > 1:
         raise UserError(f"splits: {' and '.join(rest)} both take what is left; give all but one a size")
-    room = {name: size for name, size in sizes.items() if size is not None}
-    chosen: dict[str, str] = {}
-    for key in sorted(groups, key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest()):
-        split = next((name for name in room if room[name] >= len(groups[key])), None)
-        if split is not None:
-            room[split] -= len(groups[key])
-            chosen[key] = split
-        elif rest:
-            chosen[key] = rest[0]
-    short = {name: missing for name, missing in room.items() if missing}
+    asked = {name: size for name, size in sizes.items() if size is not None}
+    for name, size in asked.items():
+        if not isinstance(size, Integral) or isinstance(size, bool) or size < 0:
+            raise UserError(
+                f"splits: {name} has the size {size!r}; give a whole number from 0, or None for what is left"
+            )
+    chosen, short = _draw(counts, asked, seed)
     if short:
-        lacking = ", ".join(f"{name} lacks {missing}" for name, missing in short.items())
-        raise UserError(f"splits: {len(examples)} examples are too few: {lacking}; ask for smaller splits")
+        raise UserError(f"splits: {_why_short(counts, asked, short, seed)}")
     splits: dict[str, list[Example]] = {name: [] for name in sizes}
-    for example in examples:
-        key = normalise_question(example.question)
-        if key in chosen:
-            splits[chosen[key]].append(example)
+    for key, example in zip(keys, examples, strict=True):
+        if key in chosen or rest:
+            splits[chosen.get(key) or rest[0]].append(example)
     return splits
+
+
+def _draw(
+    counts: Mapping[str, int], sizes: Mapping[str, int], seed: int
+) -> tuple[dict[str, str], dict[str, int]]:
+    """(the split of each drawn question, how many examples each split lacks), by the examples a question."""
+    room = dict(sizes)
+    chosen: dict[str, str] = {}
+    for key in sorted(counts, key=lambda key: hashlib.sha256(f"{seed}\0{key}".encode()).digest()):
+        split = next((name for name in room if room[name] >= counts[key]), None)
+        if split is not None:
+            room[split] -= counts[key]
+            chosen[key] = split
+    return chosen, {name: missing for name, missing in room.items() if missing}
+
+
+def _why_short(
+    counts: Mapping[str, int], asked: Mapping[str, int], short: Mapping[str, int], seed: int
+) -> str:
+    if sum(asked.values()) > (total := sum(counts.values())):
+        lacking = ", ".join(f"{name} lacks {missing}" for name, missing in short.items())
+        return f"{total} examples are too few: {lacking}; ask for smaller splits"
+    refused = " and ".join(f"{name} cannot be exactly {asked[name]}" for name in short)
+    nearest = " and ".join(f"{name} {_nearest(counts, asked, name, short, seed)}" for name in short)
+    return f"equal questions stay together, and {refused}; ask for {nearest}"
+
+
+def _nearest(
+    counts: Mapping[str, int], asked: Mapping[str, int], name: str, short: Mapping[str, int], seed: int
+) -> str:
+    """The nearest sizes of a split that can be drawn, below and (if only this one is short) above."""
+    below = asked[name] - short[name]
+    if len(short) > 1:
+        return str(below)
+    most = min(sum(counts.values()), asked[name] + max(counts.values()))
+    larger = (size for size in range(asked[name] + 1, most + 1))
+    above = next((size for size in larger if not _draw(counts, {**asked, name: size}, seed)[1]), None)
+    return " or ".join(str(size) for size in (below, above) if size)
 
 
 def check_disjoint(splits: Mapping[str, Sequence[Example]]) -> None:

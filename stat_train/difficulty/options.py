@@ -20,7 +20,9 @@ class DifficultyOptions(Options):
         2, ge=2, description="consistency: difficult where the most frequent answer has fewer votes"
     )
     words: int = Field(
-        800, ge=1, description="length: difficult where a response has as many words on average"
+        800,
+        ge=1,
+        description="length: difficult where a response has as many words on average (fewer than max_tokens)",
     )
     tau1: float = Field(0.85, ge=0, le=1, description="prm: bound on the last step's and the mean score")
     tau2: float = Field(0.7, ge=0, le=1, description="prm: bound on every other step's score")

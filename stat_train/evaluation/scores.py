@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from stat_train.data.example import Example
 from stat_train.errors import UserError
 from stat_train.evaluation.metrics import Metric, Votes
-from stat_train.grading.verdict import Verdict
+from stat_train.grading.verdict import VERDICTS, Verdict
 from stat_train.intervals import Interval, bootstrap, wilson
 
 FEW = 12
@@ -60,13 +60,17 @@ def score(
     `metric` says what the samples count for (none: their average); a majority needs the `votes`.
     Intervals are Wilson's where a question is right or wrong, where all are the same, and where there are
     fewer than 12 (it is wider than shares need); else a bootstrap over questions.
-    Raises UserError where there is nothing to score.
+    Raises UserError where there is nothing to score, and for a verdict that is none.
     """
     if not examples:
         raise UserError("evaluation: no questions to score; give a split that holds some")
     samples: list[Sequence[Verdict]] = [
-        [verdict] if isinstance(verdict, str) else verdict for verdict in verdicts
+        its if isinstance(its, Sequence) and not isinstance(its, str) else [its] for its in verdicts
     ]
+    for answers in samples:
+        for verdict in answers:
+            if verdict not in VERDICTS:
+                raise UserError(f"evaluation: {verdict!r} is no verdict; give {', '.join(VERDICTS)}")
     if len(samples) != len(examples) or not all(samples):
         raise ValueError(
             f"{len(examples)} questions, {len(samples)} lists of verdicts; each needs one or more"
@@ -87,7 +91,7 @@ def score(
         per_skill=_groups([_skill_keys(example) for example in examples], shares, single, seed),
         per_subject=_groups([(e.subject,) if e.subject else () for e in examples], shares, single, seed),
         per_level=_groups([(e.level,) if e.level else () for e in examples], shares, single, seed),
-        verdicts={verdict: counts[verdict] for verdict in ("correct", "wrong", "error", "timeout")},
+        verdicts={verdict: counts[verdict] for verdict in VERDICTS},
         cut_off=cut_off,
         questions={example.id: share for example, share in zip(examples, shares, strict=True)},
     )

@@ -102,7 +102,7 @@ class MissingSkillProfile(Part):
     ) -> Self:
         """The profile of the `difficult` question ids among the validation `examples` (labelled or not).
 
-        Diagnoses of other questions do not count. `repeated` are the teacher's further judgments of the
+        Diagnoses of other examples do not count. `repeated` are the teacher's further judgments of the
         same responses, for its agreement with itself. Raises UserError for an id that `examples` lack.
         """
         wanted = set(difficult)
@@ -114,6 +114,11 @@ class MissingSkillProfile(Part):
             )
         per_question: dict[str, list[Diagnosis]] = {}
         for diagnosis in diagnoses:
+            if diagnosis.question_id not in by_id:
+                raise UserError(
+                    f"profile: the diagnosis of {diagnosis.question_id!r} is of no validation example; "
+                    "pass the split that was diagnosed"
+                )
             if diagnosis.question_id in wanted:
                 per_question.setdefault(diagnosis.question_id, []).append(diagnosis)
         votes: dict[SkillKey, dict[str, float]] = {}

@@ -73,8 +73,12 @@ class AdaptMI:
         The places are shared over up to `k` skills in their order, the first taking what is left over.
         Where a skill has too few exemplars its neighbours fill in, then the fixed exemplars; each prompt
         says so (`backed_off`, `filled`). The draw depends on `seed` and the question's id alone.
+        Raises UserError for an id in `difficult` or `skills` that no question has.
         """
-        chosen = set(difficult)
+        chosen, known = set(difficult), {question.id for question in questions}
+        for name, ids in (("difficult", chosen), ("skills", skills)):
+            if stranger := next((id for id in ids if id not in known), None):
+                raise UserError(f"AdaptMI: {name}: no question has the id {stranger!r}; mend or remove it")
         return [
             self._by_skill(question, skills[question.id])
             if question.id in chosen and skills.get(question.id)

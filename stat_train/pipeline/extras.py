@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from stat_train.data.jsonl import read_jsonl
+from stat_train.evaluation.paired import paired
+from stat_train.evaluation.scores import Scores, score
 from stat_train.metacognition.diagnosis import Diagnosis
 from stat_train.methods.training_set import TrainingSet
-from stat_train.pipeline.arms import accuracy
+from stat_train.pipeline.answers import VERDICTS, read_verdicts
 from stat_train.pipeline.metacognition import shown_responses
 from stat_train.pipeline.rows import read_rows
 from stat_train.pipeline.selection import source_of
@@ -23,6 +25,7 @@ from stat_train.report.extras import (
     TriedRate,
     YieldRow,
 )
+from stat_train.report.wording import points, points_interval
 from stat_train.run import Stage
 
 EXAMPLES = 3
@@ -36,7 +39,7 @@ def extras_of(work: Work) -> Extras:
         student=_student(recipe),
         teacher=recipe.teacher.logical_name,
         data=_data(recipe),
-        warnings=[*training_warnings(recipe, work.given), *grading_warnings(work.given)],
+        warnings=[*training_warnings(recipe, _development_scores(work)), *grading_warnings(work.given)],
         sets={arm: _summary(work, arm) for arm in recipe.trained_arms},
         tokens_in_every_arm=recipe.selection.tokens,
         learning_rates={arm: _rates(work, arm) for arm in recipe.trained_arms if len(recipe.sft.rates) > 1},
@@ -65,23 +68,31 @@ def _data(recipe: Recipe) -> str:
     return f"school arithmetic of the embedded domain, pool skew {recipe.tutor.skew:g}"
 
 
-def training_warnings(recipe: Recipe, given: Mapping[str, Stage]) -> Iterator[str]:
-    """Trainings that hurt, by the development split, on which nothing is trained or reported.
+def _development_scores(work: Work) -> dict[str, Scores]:
+    if not work.recipe.has_development:
+        return {}
+    examples = work.split(DEVELOPMENT, "data")
+    files = {arm: work.file(f"evaluate {arm}-{DEVELOPMENT}", VERDICTS) for arm in work.recipe.scored_arms}
+    return {arm: score(examples, read_verdicts(file, examples)[0]) for arm, file in files.items()}
 
-    `given` holds the finished evaluations by title.
+
+def training_warnings(recipe: Recipe, scores: Mapping[str, Scores]) -> Iterator[str]:
+    """Trainings that hurt, by the development split, on which nothing is trained or reported: the interval of
+    the paired difference lies below 0.
+
+    `scores` are those on the development split by arm; none without such a split.
     """
-    if not recipe.has_development:
-        return
-    for arm in recipe.scored_arms[1:]:
-        start = accuracy(given[f"evaluate {recipe.trained_from(arm)}-{DEVELOPMENT}"])
-        after = accuracy(given[f"evaluate {arm}-{DEVELOPMENT}"])
-        if after < start:
+    for arm in recipe.scored_arms[1:] if scores else ():
+        before, after = scores[recipe.trained_from(arm)], scores[arm]
+        difference = paired(after, before)
+        if difference.ci95[1] < 0:
             mend = "lower sft.learning_rate or sft.epochs, or enlarge the set"
             if arm.endswith(GRPO_SUFFIX):
                 mend = "lower grpo.learning_rate, or set grpo.beta"
             yield (
-                f"training on {arm} ended below its start: {after:.1%} on the development split, {start:.1%} "
-                f"before; {mend}"
+                f"training on {arm} ended below its start: {after.accuracy:.1%} of the development split's "
+                f"{after.n:,} questions, {before.accuracy:.1%} before (difference in points "
+                f"{points(difference.difference)}, 95% interval {points_interval(difference.ci95)}); {mend}"
             )
 
 

@@ -1,11 +1,15 @@
 """What would spoil a training, found before it starts."""
 
 from collections.abc import Iterable, Sequence
+from textwrap import shorten
 from typing import Protocol
 
 from stat_train.data.normalise import normalise_question
 from stat_train.errors import UserError
 from stat_train.student.prompt import MASKED, StudentPrompt
+
+FIRST_WORDS = 60
+"""Characters of a question that a message shows."""
 
 
 class Asked(Protocol):
@@ -32,24 +36,33 @@ def preflight(
     prompt: StudentPrompt,
     max_length: int,
     forbidden_questions: Iterable[str] = (),
+    *,
+    context: int | None = None,
 ) -> list[Tokenized]:
     """The rows as `(input_ids, labels)`, each proved fit to train on.
 
     Raises `UserError` for no rows, an empty solution (nothing would be learned), a label sequence that
     does not end with the end of turn, a prompt that differs from the one evaluated, an example longer
-    than `max_length`, and an evaluation question (equal after normalisation) among the rows.
+    than `max_length`, and an evaluation question (equal after normalisation) among the rows. `context`: the
+    tokens that the student takes, if known; no larger `max_length` is advised.
     """
     if not rows:
         raise UserError("training set: no rows; nothing was selected, look at the selection's counts")
     refuse_forbidden(rows, forbidden_questions)
     tokenized = [prompt.training(row.question, row.solution) for row in rows]
     check_tokenized(rows, tokenized, prompt)
-    long = [row.id for row, (ids, _) in zip(rows, tokenized, strict=True) if len(ids) > max_length]
+    long = [row for row, (ids, _) in zip(rows, tokenized, strict=True) if len(ids) > max_length]
     if long:
         longest = max(len(ids) for ids, _ in tokenized)
+        mend = f"set sft.max_length to {longest} or leave these rows out"
+        if context and longest > context:
+            mend = (
+                f"the longest has {longest}, beyond the student's context of {context}: leave out what is "
+                f"longer than that, and set sft.max_length to {context} at most"
+            )
         raise UserError(
             f"training set: {len(long)} of {len(rows)} rows exceed max_length {max_length} tokens "
-            f"({_some(long)}); set sft.max_length to {longest} or leave these rows out"
+            f"({_some([row.id for row in long])}); {mend}; the first is {_told(long[0])}"
         )
     return tokenized
 
@@ -85,6 +98,12 @@ def refuse_forbidden(rows: Sequence[Asked], questions: Iterable[str]) -> None:
             f"training set: {len(found)} evaluation questions among its rows ({_some(found)}); "
             "remove them from the training pool"
         )
+
+
+def _told(row: Row) -> str:
+    """A row as the user knows it: the id that it had before the selection, and its question's first words."""
+    id = getattr(row, "lineage", {}).get("source_id", row.id)
+    return f'question {id}, "{shorten(row.question, FIRST_WORDS, placeholder=" ...")}"'
 
 
 def _some(ids: Sequence[str]) -> str:

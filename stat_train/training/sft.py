@@ -11,6 +11,7 @@ import orjson
 from stat_train.data.jsonl import write_jsonl
 from stat_train.errors import UserError
 from stat_train.student.fingerprint import fingerprint
+from stat_train.student.loading import positions
 from stat_train.student.prompt import StudentPrompt
 from stat_train.training.folder import DONE, LOG, MODEL, check_finished, work_folder
 from stat_train.training.launch import launch
@@ -38,7 +39,7 @@ def sft(
     """
     if len(options.rates) > 1:
         raise UserError("sft.learning_rate: one training takes one rate; call it for each, or use a recipe")
-    tokenized = preflight(rows, prompt, options.max_length, forbidden_questions)
+    tokenized = preflight(rows, prompt, options.max_length, forbidden_questions, context=positions(Path(model)))
     key = _key(model, tokenized, options)
     if out.exists():
         check_finished(out, key)
