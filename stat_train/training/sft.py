@@ -39,7 +39,9 @@ def sft(
     """
     if len(options.rates) > 1:
         raise UserError("sft.learning_rate: one training takes one rate; call it for each, or use a recipe")
-    tokenized = preflight(rows, prompt, options.max_length, forbidden_questions, context=positions(Path(model)))
+    tokenized = preflight(
+        rows, prompt, options.max_length, forbidden_questions, context=positions(Path(model))
+    )
     key = _key(model, tokenized, options)
     if out.exists():
         check_finished(out, key)
