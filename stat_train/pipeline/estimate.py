@@ -7,7 +7,6 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from stat_train.data.example import Example
-from stat_train.data.splits import without_repeats
 from stat_train.errors import Unfinished
 from stat_train.grading.judge import judge_requests
 from stat_train.metacognition.diagnosis import diagnose
@@ -269,7 +268,7 @@ def _splits(step: Step, recipe: Recipe, done: Mapping[str, Stage]) -> dict[str, 
         splits = read_splits(recipe)
     own = f"data/{FILE}"
     if own in step.called and own not in done:
-        splits["validation"] = without_repeats(new_validation(recipe, step.round, splits))
+        splits["validation"] = new_validation(recipe, step.round, splits)
     return splits
 
 

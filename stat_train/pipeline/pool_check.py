@@ -27,11 +27,10 @@ def check_pool(recipe: Recipe, steps: Sequence[Step], data: Stage) -> None:
         if step.name in DRAWING and _draws(recipe, recipe.method_of(step.arm))
     }
     if arms.keys() - finished(recipe, steps).keys():
-        pool, validation = (
-            read_examples(data.file(f"{split}.jsonl"), split_name=split) for split in ("pool", "validation")
-        )
+        pool = read_examples(data.file("pool.jsonl"), split_name="pool")
         _check_solutions(recipe, list(arms.values()), pool)
         if "hard" in arms.values():
+            validation = read_examples(data.file("validation.jsonl"), split_name="validation")
             _check_groups(recipe, pool, validation)
 
 

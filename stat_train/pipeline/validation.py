@@ -45,7 +45,11 @@ def validation_step(recipe: Recipe, number: int) -> Step:
 
 
 def new_validation(recipe: Recipe, number: int, others: Mapping[str, Sequence[Example]]) -> list[Example]:
-    """The questions of round `number` as the user gave them, or generated beside the splits `others`."""
+    """The questions of round `number`, each once; where they are generated, beside the splits `others`."""
+    return without_repeats(_given_validation(recipe, number, others))
+
+
+def _given_validation(recipe: Recipe, number: int, others: Mapping[str, Sequence[Example]]) -> list[Example]:
     if recipe.tutor is None:
         assert recipe.data
         name = f"validation of round {number}"
@@ -62,7 +66,7 @@ def validation_size(recipe: Recipe, number: int) -> int | None:
     """How many questions the user gave for round `number`; None: as many as for the first."""
     if recipe.tutor or not asks_anew(recipe):
         return None
-    return len(without_repeats(new_validation(recipe, number, {})))
+    return len(new_validation(recipe, number, {}))
 
 
 def _source(recipe: Recipe, number: int) -> str:
@@ -78,7 +82,7 @@ def _make(number: int, work: Work) -> None:
         f"validation of round {other}": work.split("validation", f"data round-{other}")
         for other in range(2, number)
     }
-    given = new_validation(recipe, number, others)
+    given = _given_validation(recipe, number, others)
     found = without_repeats(given)
     name = f"validation of round {number}"
     pool = others.pop("pool")

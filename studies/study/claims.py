@@ -43,8 +43,9 @@ def arms(evidence: Evidence) -> str:
         for arm, its in evidence.kept().items()
     }
     shown = table(headers, rows, right=range(2, 8))
-    by_seed = "\n\nSeed by seed:\n\n".join([shown, *kept_by_seed("test", kept)])
-    return "\n\n".join([by_seed, *_precisions(evidence)])
+    by_seed = kept_by_seed("test", kept)
+    told = ["Seed by seed:", *by_seed] if by_seed else []
+    return "\n\n".join([shown, *told, *_precisions(evidence)])
 
 
 def _precisions(evidence: Evidence) -> list[str]:

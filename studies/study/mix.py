@@ -27,7 +27,7 @@ def accuracies(correct: Iterable[float], kinds: Sequence[str], pool: Mapping[str
         right.setdefault(kind, []).append(its)
     of_kind = {kind: fmean(its) for kind, its in right.items()}
     thirds = {name: fmean(of_kind[kind] for kind in its) for name, its in _thirds(pool).items()}
-    fewer = {kind: n for kind, n in pool.items() if kind != max(pool, key=lambda its: (pool[its], its))}
+    fewer = {kind: pool[kind] for kind in _commonest_first(pool)[1:]}
     return thirds | {AS_POOL: _weighted(of_kind, pool), FEWER: _weighted(of_kind, fewer)}
 
 
@@ -35,8 +35,12 @@ def _weighted(of_kind: Mapping[str, float], pool: Mapping[str, int]) -> float:
     return sum(n * of_kind[kind] for kind, n in pool.items()) / sum(pool.values())
 
 
+def _commonest_first(pool: Mapping[str, int]) -> list[str]:
+    return sorted(pool, key=lambda kind: (-pool[kind], kind))
+
+
 def _thirds(pool: Mapping[str, int]) -> dict[str, list[str]]:
-    kinds, n = sorted(pool, key=lambda kind: (-pool[kind], kind)), len(pool)
+    kinds, n = _commonest_first(pool), len(pool)
     return {name: kinds[n * part // 3 : n * (part + 1) // 3] for part, name in enumerate(PARTS)}
 
 

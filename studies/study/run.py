@@ -77,19 +77,14 @@ def _rows(place: Place, setting: Setting, seed: int, arm: str) -> list[Row]:
 
 def _of_the_claim(place: Place, setting: Setting, seed: int, arm: str) -> list[Row]:
     """Rows of the primary claim that are this cell's: a kept start may have that claim's very weights."""
-    starts = {
-        row["start"]
-        for row in read_rows(place.folder, setting.part)
-        if (row["setting"], row["seed"], row["device"]) == (setting.name, seed, place.device)
-    }
-    if setting != KEPT or not starts:
+    if setting != KEPT:
         return []
-    cell = {"seed": seed, "device": place.device, "arm": arm}
-    cell["recipe"] = fingerprint(_recipe(place, setting, seed, arm))
+    starts = {row["start"] for row in _rows(place, KEPT, seed, START)}
+    recipe = fingerprint(_recipe(place, KEPT, seed, arm))
     return [
-        row | {"setting": setting.name}
-        for row in read_rows(place.folder, FROZEN.part)
-        if row["start"] in starts and all(row[name] == value for name, value in cell.items())
+        row | {"setting": KEPT.name}
+        for row in _rows(place, FROZEN, seed, arm)
+        if row["start"] in starts and row["recipe"] == recipe
     ]
 
 
